@@ -1,0 +1,3 @@
+"""recsys: an experiment runner for recommender systems."""
+
+__version__ = "0.1.0"
