@@ -1,0 +1,209 @@
+"""What gradient descent reads, an epoch at a time.
+
+The order of an epoch depends on the seed and the epoch's number alone, so any epoch can be repeated, and
+every device sees the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recsys_cli.data.interactions import Interactions
+from recsys_cli.data.sampling import UnseenItems
+from recsys_cli.errors import DataError
+from recsys_cli.seeds import generator, numpy_generator
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Events, each with items that its user has no event with.
+
+    Attributes:
+        users: Codes.
+        items: The item of the event.
+        negatives: Unseen items, drawn anew each epoch.
+    """
+
+    users: Int64[Tensor, " batch"]
+    items: Int64[Tensor, " batch"]
+    negatives: Int64[Tensor, "batch negatives"]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Windows of users' histories, oldest event first, padded on the right.
+
+    Position t knows the events 0 .. t and is to predict the event t + 1.
+
+    Attributes:
+        items: The event at each position; 0 at padding.
+        times: Its seconds; None where the data has no clock.
+        targets: The next event's item.
+        now: The next event's seconds: the moment of the request.
+        real: False at padding.
+    """
+
+    items: Int64[Tensor, "batch length"]
+    times: Int64[Tensor, "batch length"] | None
+    targets: Int64[Tensor, "batch length"]
+    now: Int64[Tensor, "batch length"] | None
+    real: Bool[Tensor, "batch length"]
+
+    def __len__(self) -> int:
+        return int(self.real.sum())
+
+
+class Batches(Protocol):
+    """An endless supply of epochs.
+
+    Attributes:
+        n_examples: Things to be predicted in an epoch.
+    """
+
+    n_examples: int
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+        ...
+
+    def epoch(self, number: int) -> Iterator[Any]:
+        """The batches of epoch `number`, on the device."""
+        ...
+
+
+class PairBatches:
+    """Every event once an epoch, in random order; a user who has met every item has no negatives and is left out."""
+
+    name: ClassVar[str] = "pairs"
+
+    def __init__(
+        self,
+        interactions: Interactions,
+        model: Any,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._unseen = UnseenItems(interactions, device)
+        users = torch.from_numpy(interactions.users.astype(np.int64)).to(device)
+        items = torch.from_numpy(interactions.items.astype(np.int64)).to(device)
+        usable = self._unseen.n_unseen[users] > 0
+        self._users, self._items = users[usable], items[usable]
+        self.n_examples = len(self._users)
+        if not self.n_examples:
+            raise DataError("every user has met every item: there are no negatives to learn from")
+        self._negatives: int = model.negatives
+        self._batch_size, self._seed, self._device = batch_size, seed, device
+
+    def __len__(self) -> int:
+        return -(-self.n_examples // self._batch_size)
+
+    def epoch(self, number: int) -> Iterator[Pairs]:
+        """The batches of epoch `number`, on the device."""
+        draws = generator(self._seed, "negatives", number)
+        order = torch.randperm(self.n_examples, generator=generator(self._seed, "order", number))
+        for rows in torch.split(order.to(self._device), self._batch_size):
+            users = self._users[rows]
+            yield Pairs(users, self._items[rows], self._unseen.draw(users, self._negatives, draws))
+
+
+class SequenceBatches:
+    """Windows of at most `model.history_length` events that do not overlap, in batches of like length.
+
+    A batch holds about `batch_size` positions, so that padding is small and steps cost alike.
+    """
+
+    name: ClassVar[str] = "sequences"
+
+    def __init__(
+        self,
+        interactions: Interactions,
+        model: Any,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._starts, self._lengths = windows(interactions.offsets, model.history_length)
+        self.n_examples = int(self._lengths.sum())
+        if not self.n_examples:
+            raise DataError(
+                "no user has two events in training: there is no sequence to learn from"
+            )
+        self._items = interactions.items
+        self._times = interactions.times
+        self._batch_size, self._seed, self._device = batch_size, seed, device
+
+    def __len__(self) -> int:
+        return len(self._cuts(np.sort(self._lengths))) - 1
+
+    def _cuts(self, lengths: NDArray[np.int64]) -> list[int]:
+        """Where batches begin and end, so that each has at most `batch_size` positions (or one window)."""
+        ends = np.cumsum(lengths)
+        cuts = [0]
+        while cuts[-1] < len(lengths):
+            before = ends[cuts[-1] - 1] if cuts[-1] else 0
+            cut = int(np.searchsorted(ends, before + self._batch_size, side="right"))
+            cuts.append(max(cut, cuts[-1] + 1))
+        return cuts
+
+    def epoch(self, number: int) -> Iterator[Sequences]:
+        """The batches of epoch `number`, on the device."""
+        random = numpy_generator(self._seed, "order", number)
+        order = np.lexsort((random.random(len(self._lengths)), self._lengths))
+        cuts = self._cuts(self._lengths[order])
+        for batch in random.permutation(len(cuts) - 1):
+            yield self._gather(order[cuts[batch] : cuts[batch + 1]])
+
+    def _gather(self, chosen: NDArray[np.int64]) -> Sequences:
+        starts, lengths = self._starts[chosen], self._lengths[chosen]
+        position = np.arange(lengths.max())
+        real = position < lengths[:, None]
+        at = np.where(real, starts[:, None] + position, starts[:, None])  # (batch, length)
+
+        def column(values: NDArray[Any], shift: int) -> Tensor:
+            picked = np.where(real, values[at + shift], 0).astype(np.int64)
+            return torch.from_numpy(picked).to(self._device)
+
+        return Sequences(
+            items=column(self._items, 0),
+            times=None if self._times is None else column(self._times, 0),
+            targets=column(self._items, 1),
+            now=None if self._times is None else column(self._times, 1),
+            real=torch.from_numpy(real).to(self._device),
+        )
+
+
+def windows(
+    offsets: NDArray[np.int64], longest: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Start row and length of each window: each user's n - 1 inputs, cut from the latest backwards.
+
+    Args:
+        offsets: Where each user's rows begin.
+        longest: Most inputs in a window.
+    """
+    inputs = np.maximum(np.diff(offsets) - 1, 0)
+    per_user = -(-inputs // longest)
+    user = np.repeat(np.arange(len(inputs)), per_user)
+    from_end = np.arange(len(user)) - np.repeat(np.cumsum(per_user) - per_user, per_user)
+    stop = inputs[user] - from_end * longest
+    start = np.maximum(stop - longest, 0)
+    return offsets[user] + start, stop - start
+
+
+KINDS: dict[str, Callable[..., Batches]] = {
+    kind.name: kind for kind in (PairBatches, SequenceBatches)
+}

@@ -1,0 +1,72 @@
+"""Codes, order and digests."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_cli.data.interactions import factorise, from_columns, sort_order
+from recsys_cli.errors import DataError
+
+
+def test_rows_are_sorted_by_user_time_and_file_order():
+    x = from_columns(
+        users=np.array([7, 3, 7, 3, 7]),
+        items=np.array([1, 2, 3, 4, 5]),
+        times=np.array([20, 5, 10, 5, 10]),
+    )
+    assert x.user_ids.decode(x.users).tolist() == [3, 3, 7, 7, 7]
+    assert x.item_ids.decode(x.items).tolist() == [2, 4, 3, 5, 1]
+    assert x.rows.tolist() == [1, 3, 2, 4, 0]
+    assert x.offsets.tolist() == [0, 2, 5]
+    assert x.values.tolist() == [1.0] * 5
+
+
+def test_without_a_clock_file_order_is_kept():
+    x = from_columns(users=np.array(["b", "a", "b"]), items=np.array(["x", "y", "z"]))
+    assert x.times is None
+    assert x.item_ids.decode(x.items).tolist() == ["y", "x", "z"]
+
+
+def test_no_events_is_an_error():
+    with pytest.raises(DataError, match="no events"):
+        from_columns(users=np.array([], dtype=int), items=np.array([], dtype=int))
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=50))
+def test_codes_go_back_to_their_ids(ids):
+    column = np.array(ids)
+    vocabulary, codes = factorise(column)
+    assert vocabulary.decode(codes).tolist() == ids
+    assert vocabulary.ids.tolist() == sorted(set(ids))
+    assert vocabulary.encode(column).tolist() == codes.tolist()
+
+
+def test_unknown_ids_have_no_code():
+    vocabulary, _ = factorise(np.array([10, 20]))
+    assert vocabulary.encode(np.array([20, 15, 99])).tolist() == [1, -1, -1]
+    assert vocabulary.encode(np.array(["10"])).tolist() == [-1]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from([0, 1, 2, 2**40])), min_size=1, max_size=40
+    )
+)
+def test_both_ways_of_sorting_agree_with_python(pairs):
+    users = np.array([user for user, _ in pairs], dtype=np.int32)
+    times = np.array([time for _, time in pairs])
+    expected = sorted(range(len(pairs)), key=lambda row: (pairs[row][0], pairs[row][1], row))
+    assert sort_order(users, times).tolist() == expected
+
+
+def test_the_digest_sees_every_column():
+    base = {"users": np.array([1, 2]), "items": np.array([1, 2]), "times": np.array([1, 2])}
+    digests = {from_columns(**base).digest(), from_columns(**base).digest()}
+    assert len(digests) == 1
+    for change in (
+        {"users": np.array([1, 3])}, {"items": np.array([2, 1])}, {"times": np.array([1, 3])},
+        {"values": np.array([2.0, 1.0])}, {"context": {"hour": np.array([1, 2])}}, {"times": None},
+    ):  # fmt: skip
+        digests.add(from_columns(**(base | change)).digest())
+    assert len(digests) == 7

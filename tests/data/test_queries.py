@@ -1,0 +1,46 @@
+"""What a model is asked."""
+
+import numpy as np
+import pytest
+
+from recsys_cli.data.interactions import from_columns
+from recsys_cli.data.queries import FIELDS, make_queries
+from recsys_cli.data.split import Split, assemble
+
+
+@pytest.fixture
+def split() -> Split:
+    """User 0: four train, one test; user 1: one train, two test; user 2: test alone; user 3 has no test."""
+    users = [0, 0, 0, 0, 0, 1, 1, 1, 2, 3, 3]
+    part = np.array([0, 0, 0, 0, 2, 0, 2, 2, 2, 0, 1])
+    x = from_columns(users=np.array(users), items=np.arange(11), times=np.arange(11) * 10)
+    return assemble(x, part, name="by hand", leaks="")
+
+
+def test_users_with_a_target_are_asked(split):
+    assert split.test.users.tolist() == [0, 1, 2]
+
+
+def test_histories_are_padded_on_the_left(split):
+    queries = make_queries(split.test, split.test.users, FIELDS)
+    assert queries.users.tolist() == [0, 1, -1]
+    assert queries.items.tolist() == [[0, 1, 2, 3], [-1, -1, -1, 5], [-1, -1, -1, -1]]
+    assert queries.times.tolist() == [[0, 10, 20, 30], [-1, -1, -1, 50], [-1, -1, -1, -1]]
+    assert queries.now.tolist() == [40, 60, 80]
+
+
+def test_a_validation_event_is_history_of_the_test(split):
+    queries = make_queries(split.valid, split.valid.users, FIELDS)
+    assert queries.items.tolist() == [[9]]
+    assert split.test.history.offsets[4] - split.test.history.offsets[3] == 2
+
+
+def test_only_the_latest_events_are_kept(split):
+    queries = make_queries(split.test, split.test.users, frozenset({"items"}), history_length=2)
+    assert queries.items.tolist() == [[2, 3], [-1, 5], [-1, -1]]
+
+
+def test_what_is_not_read_is_not_built(split):
+    queries = make_queries(split.test, split.test.users, frozenset({"users"}))
+    assert (queries.items, queries.times, queries.now) == (None, None, None)
+    assert len(queries) == 3
