@@ -1,0 +1,67 @@
+"""What a model is: something that says how much each item deserves to be next.
+
+A model is a `torch.nn.Module` that has, beside its keyword-only constructor, `reads`, `history_length`, `score`,
+and either `fit` (closed form) or `batches` and `loss` (trained by gradient descent). Its parameters and buffers
+are all that it learns: they are what is saved, hashed and moved to a device.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from recsys_cli.data.interactions import Interactions
+from recsys_cli.data.queries import Queries
+
+
+class Model(Protocol):
+    """Scores the whole catalogue for each query.
+
+    Attributes:
+        reads: The fields of `Queries` that `score` uses.
+        history_length: How many latest events of the history it uses; None = all.
+    """
+
+    reads: ClassVar[frozenset[str]]
+    history_length: int | None
+
+    def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
+        """How much each item deserves to be next; greater is better, any real number."""
+        ...
+
+
+@runtime_checkable
+class ClosedForm(Protocol):
+    """Learns in one go."""
+
+    def fit(self, interactions: Interactions) -> None:
+        """Set the buffers from the training events."""
+        ...
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """Knows the value of an event (a rating, the chance of a click) besides its place in a ranking."""
+
+    def predict(
+        self, users: Int64[Tensor, " pairs"], items: Int64[Tensor, " pairs"]
+    ) -> Float[Tensor, " pairs"]:
+        """The value of each pair, in the unit of `Interactions.values`; user -1 is one that training never saw."""
+        ...
+
+
+@runtime_checkable
+class Trained(Protocol):
+    """Learns by gradient descent.
+
+    Attributes:
+        batches: The kind of batch that `loss` reads, a name in `recsys_cli.data.batches.KINDS`.
+    """
+
+    batches: ClassVar[str]
+
+    def loss(self, batch: Any) -> Float[Tensor, ""]:
+        """The mean loss of a batch, differentiable."""
+        ...

@@ -1,0 +1,85 @@
+"""Matrix factorisation by gradient descent: s(u, i) = mu + b_u + b_i + p_u . q_i.
+
+Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", 2009; the loss for binary
+events with sampled negatives as in Rendle et al., "BPR", 2009. The talk reads it as a shallow network: one-hot
+inputs, a layer of embeddings, a dot product (slides 4-7).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import torch
+from annotated_types import Ge, Le
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from recsys_cli.data.batches import Pairs
+from recsys_cli.data.queries import Queries
+from recsys_cli.models.losses import PairLoss, pair_loss
+
+
+class MF(nn.Module):
+    """A vector for each user and item; a score is their dot product, plus biases.
+
+    A user that training never saw has the zero vector, so gets the items by their biases.
+
+    Args:
+        n_users: Users of the data set.
+        n_items: Items of the catalogue.
+        rank: Length of the vectors.
+        biases: Whether users and items have a bias too, and all scores a mean.
+        loss: What is minimised, see `losses.pair_loss`.
+        negatives: Unseen items drawn for each event.
+        l2: Weight of the squared length of the vectors and biases of an example.
+        init_sd: Standard deviation of the initial vectors.
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"users"})
+    batches: ClassVar[str] = "pairs"
+    history_length: int | None = None
+
+    def __init__(
+        self,
+        *,
+        n_users: int,
+        n_items: int,
+        rank: Annotated[int, Ge(1), Le(4096)],
+        biases: bool,
+        loss: PairLoss,
+        negatives: Annotated[int, Ge(1), Le(1000)],
+        l2: Annotated[float, Ge(0), Le(10)],
+        init_sd: Annotated[float, Ge(0), Le(10)],
+    ) -> None:
+        super().__init__()
+        self.users = nn.Parameter(torch.empty(n_users, rank).normal_(std=init_sd))
+        self.items = nn.Parameter(torch.empty(n_items, rank).normal_(std=init_sd))
+        self.user_bias = nn.Parameter(torch.zeros(n_users, 1), requires_grad=biases)
+        self.item_bias = nn.Parameter(torch.zeros(n_items, 1), requires_grad=biases)
+        self.mean = nn.Parameter(torch.zeros(1, 1), requires_grad=biases)
+        self.negatives = negatives
+        self._loss: PairLoss = loss
+        self._l2 = l2
+
+    def loss(self, batch: Pairs) -> Float[Tensor, ""]:
+        """Mean loss of the pairs, plus l2 times the mean squared length of what an example uses."""
+        items = torch.cat([batch.items[:, None], batch.negatives], dim=1)
+        p, b = embedding(batch.users, self.users), embedding(batch.users, self.user_bias)
+        q, c = embedding(items, self.items), embedding(items, self.item_bias)
+        scores = torch.einsum("bd,bsd->bs", p, q) + self.mean + b + c.squeeze(2)
+        loss = pair_loss(self._loss, scores[:, 0], scores[:, 1:])
+        if self._l2:
+            size_of_user = p.square().sum() + b.square().sum()
+            size_of_items = (q.square().sum() + c.square().sum()) / items.shape[1]
+            loss = loss + self._l2 * (size_of_user + size_of_items) / len(batch)
+        return loss
+
+    def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
+        """Dot products with the whole catalogue."""
+        assert queries.users is not None
+        known = (queries.users >= 0)[:, None]
+        users = queries.users.clamp(min=0)
+        vectors = self.users[users] * known
+        bias = self.mean + self.user_bias[users] * known
+        return torch.addmm(self.item_bias.T, vectors, self.items.T) + bias

@@ -1,0 +1,1 @@
+"""Slides 22-27: the same data asked otherwise: in order, in context, in time."""

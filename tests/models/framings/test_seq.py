@@ -1,0 +1,103 @@
+"""The contextual sequence model: padding, windows and context."""
+
+import pytest
+import torch
+
+from recsys_cli.data.batches import Sequences
+from recsys_cli.data.queries import Queries
+from recsys_cli.models.framings.seq import Seq
+
+N_ITEMS = 11
+
+
+def make(context=("gap", "weekday", "hour"), **settings) -> Seq:
+    given = {"dim": 6, "hidden": 5, "dropout": 0.0, "history_length": 10}
+    return Seq(n_items=N_ITEMS, context=list(context), **(given | settings)).eval()
+
+
+@pytest.fixture
+def queries() -> Queries:
+    items = torch.tensor([[-1, -1, 3, 4], [1, 2, 3, 4], [-1, -1, -1, -1]])
+    times = torch.where(items >= 0, items * 90_000, -1)
+    return Queries(items=items, times=times, now=torch.tensor([500_000, 400_000, 10]))
+
+
+def test_it_reads_moments_only_if_it_has_a_context():
+    assert make().reads == {"items", "times", "now"}
+    assert make(context=[]).reads == {"items"}
+
+
+def test_more_padding_changes_nothing(queries):
+    model = make()
+    longer = Queries(
+        items=torch.nn.functional.pad(queries.items, (5, 0), value=-1),
+        times=torch.nn.functional.pad(queries.times, (5, 0), value=-1),
+        now=queries.now,
+    )
+    assert torch.allclose(model.score(longer), model.score(queries), atol=1e-6)
+
+
+def test_without_a_history_items_are_ranked_by_their_bias(queries):
+    model = make()
+    torch.nn.init.normal_(model.bias)
+    assert torch.allclose(model.score(queries)[2], model.bias)
+
+
+def test_a_position_in_training_is_scored_as_a_query_would_be():
+    """The loss at a position is that of the query made of the events up to it, at the next event's moment."""
+    model = make()
+    items = torch.tensor([[1, 5, 2, 0], [7, 3, 0, 0]])
+    times = torch.tensor([[0, 4_000, 90_000, 0], [10, 200_000, 0, 0]])
+    targets = torch.tensor([[5, 2, 9, 0], [3, 8, 0, 0]])
+    now = torch.tensor([[4_000, 90_000, 95_000, 0], [200_000, 900_000, 0, 0]])
+    real = torch.tensor([[True, True, True, False], [True, True, False, False]])
+    loss = model.loss(Sequences(items=items, times=times, targets=targets, now=now, real=real))
+    losses = []
+    for row, length in ((0, 3), (1, 2)):
+        for t in range(length):
+            query = Queries(
+                items=items[row : row + 1, : t + 1],
+                times=times[row : row + 1, : t + 1],
+                now=now[row, t : t + 1],
+            )
+            losses.append(
+                torch.nn.functional.cross_entropy(model.score(query), targets[row, t : t + 1])
+            )
+    assert loss.item() == pytest.approx(torch.stack(losses).mean().item(), abs=1e-5)
+
+
+def test_with_zero_cross_vectors_it_is_the_model_without_context(queries):
+    with_context, without = make(), make(context=[])
+    weights = {k: v for k, v in with_context.state_dict().items() if "cross" not in k}
+    without.load_state_dict(weights)
+    for cross in (with_context.event_cross, with_context.request_cross):
+        for table in cross.tables.values():
+            torch.nn.init.zeros_(table.weight)
+    assert torch.equal(with_context.score(queries), without.score(Queries(items=queries.items)))
+
+
+def test_the_moment_of_the_request_matters(queries):
+    model = make()
+    for table in model.request_cross.tables.values():
+        torch.nn.init.normal_(table.weight)
+    later = Queries(items=queries.items, times=queries.times, now=queries.now + 3_600)
+    assert not torch.allclose(model.score(later)[:2], model.score(queries)[:2], atol=1e-4)
+
+
+def test_the_target_does_not_leak_into_its_own_query():
+    """Changing what comes after a position leaves the loss at that position as it was."""
+    model = make()
+    base = {
+        "items": torch.tensor([[1, 5, 2]]), "times": torch.tensor([[0, 50, 90]]),
+        "targets": torch.tensor([[5, 2, 9]]), "now": torch.tensor([[50, 90, 120]]),
+    }  # fmt: skip
+    first_only = torch.tensor([[True, False, False]])
+    loss = model.loss(Sequences(**base, real=first_only))
+    changed = {name: column.clone() for name, column in base.items()}
+    for column in changed.values():
+        column[0, 2] = 7
+    changed["items"][0, 1] = 8
+    changed["times"][0, 1] = 60
+    assert model.loss(Sequences(**changed, real=first_only)).item() == pytest.approx(
+        loss.item(), abs=1e-6
+    )
