@@ -1,0 +1,1 @@
+"""The floor: counting, neighbours and closed forms that every other model must beat."""
