@@ -1,0 +1,1 @@
+"""From training events to a model's parameters."""

@@ -1,0 +1,56 @@
+"""Optimisers for tables of embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+OptimiserName = Literal["rowwise_adagrad", "adam", "sgd"]
+
+
+class RowwiseAdagrad(torch.optim.Optimizer):
+    """Adagrad with one step size a row of a matrix, so that rare users and items keep long steps.
+
+    The accumulator of a row is the sum over steps of the mean squared gradient of the row; a vector or number
+    is one row. Duchi et al. 2011, per row as in large embedding systems.
+
+    Args:
+        params: Parameters to train.
+        lr: Step size at the first step of a row.
+    """
+
+    def __init__(self, params: Iterable[nn.Parameter], lr: float) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Move every parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, parameter.grad, group["lr"])
+
+    def _move(self, parameter: Tensor, gradient: Tensor, lr: float) -> None:
+        rows = gradient.shape[0] if gradient.dim() > 1 else 1
+        state: dict[str, Any] = self.state[parameter]
+        if not state:
+            state["sum"] = torch.zeros(rows, dtype=parameter.dtype, device=parameter.device)
+        flat = gradient.reshape(rows, -1)
+        state["sum"] += flat.square().mean(1)
+        scale = lr / (state["sum"].sqrt() + 1e-10)
+        parameter.sub_((flat * scale[:, None]).view_as(parameter))
+
+
+def make_optimiser(
+    name: OptimiserName, parameters: Iterable[nn.Parameter], lr: float
+) -> torch.optim.Optimizer:
+    """The optimiser of this name over the parameters that are to be trained."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if name == "rowwise_adagrad":
+        return RowwiseAdagrad(trained, lr)
+    if name == "adam":
+        return torch.optim.Adam(trained, lr=lr)
+    return torch.optim.SGD(trained, lr=lr)

@@ -1,0 +1,33 @@
+"""Row-wise Adagrad against its definition."""
+
+import pytest
+import torch
+
+from recsys_cli.training.optimisers import RowwiseAdagrad, make_optimiser
+
+
+def test_two_steps_by_hand():
+    table = torch.nn.Parameter(torch.tensor([[1.0, 1.0], [2.0, 2.0]]))
+    optimiser = RowwiseAdagrad([table], lr=0.5)
+    table.grad = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    optimiser.step()
+    root = (25 / 2) ** 0.5
+    assert table[0].tolist() == pytest.approx([1 - 0.5 * 3 / root, 1 - 0.5 * 4 / root])
+    assert table[1].tolist() == [2.0, 2.0]
+    table.grad = torch.tensor([[0.0, 2.0], [1.0, 1.0]])
+    optimiser.step()
+    assert table[0, 1].item() == pytest.approx(1 - 0.5 * 4 / root - 0.5 * 2 / (25 / 2 + 2) ** 0.5)
+    assert table[1].tolist() == pytest.approx([1.5, 1.5])
+
+
+def test_frozen_parameters_are_left_alone():
+    frozen = torch.nn.Parameter(torch.zeros(2), requires_grad=False)
+    trained = torch.nn.Parameter(torch.zeros(2))
+    for name, kind in (
+        ("sgd", torch.optim.SGD),
+        ("adam", torch.optim.Adam),
+        ("rowwise_adagrad", RowwiseAdagrad),
+    ):
+        optimiser = make_optimiser(name, [frozen, trained], 0.1)
+        assert isinstance(optimiser, kind)
+        assert optimiser.param_groups[0]["params"] == [trained]
