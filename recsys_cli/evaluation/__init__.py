@@ -1,0 +1,1 @@
+"""How well a ranking or a prediction meets the truth: the metrics, and the one full-ranking evaluation."""
