@@ -1,0 +1,1 @@
+"""Where runs are written down, and how progress is shown."""

@@ -1,0 +1,83 @@
+"""The four things that an experiment says to whoever writes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class Tracker(Protocol):
+    """A place where one run is recorded. Nothing is on the hot path: implementations buffer metrics."""
+
+    def start(
+        self,
+        *,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        dataset: Mapping[str, str] | None = None,
+        parent_id: str | None = None,
+    ) -> str:
+        """Open a run and return its id.
+
+        Args:
+            name: Shown to people; never used as a path.
+            params: Flat settings.
+            tags: Facts about the run: hashes, versions, device.
+            dataset: `name`, `digest`, `source` and `profile` (JSON text) of the data.
+            parent_id: The run that this one is a part of.
+        """
+        ...
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Note numbers of this step; keys like `valid_ndcg_at_10`, values finite."""
+        ...
+
+    def artifact(self, path: Path) -> None:
+        """Keep a copy of a file with the run."""
+        ...
+
+    def finish(self, status: Status = "FINISHED") -> None:
+        """Write out what is pending and close the run."""
+        ...
+
+    @property
+    def location(self) -> str:
+        """Where the runs are, for people; empty where nothing is kept."""
+        ...
+
+    @property
+    def how_to_open(self) -> str:
+        """The command that shows the runs; empty where nothing is kept."""
+        ...
+
+
+class NoTracker:
+    """Keeps nothing (`tracking=none`)."""
+
+    location = ""
+    how_to_open = ""
+
+    def start(
+        self,
+        *,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        dataset: Mapping[str, str] | None = None,
+        parent_id: str | None = None,
+    ) -> str:
+        """Return an empty id."""
+        return ""
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Do nothing."""
+
+    def artifact(self, path: Path) -> None:
+        """Do nothing."""
+
+    def finish(self, status: Status = "FINISHED") -> None:
+        """Do nothing."""
