@@ -20,6 +20,7 @@ class Tracker(Protocol):
         tags: Mapping[str, str],
         dataset: Mapping[str, str] | None = None,
         parent_id: str | None = None,
+        run_id: str | None = None,
     ) -> str:
         """Open a run and return its id.
 
@@ -29,6 +30,8 @@ class Tracker(Protocol):
             tags: Facts about the run: hashes, versions, device.
             dataset: `name`, `digest`, `source` and `profile` (JSON text) of the data.
             parent_id: The run that this one is a part of.
+            run_id: A run of a process that died or stopped: it is opened again and keeps its settings, and
+                those of its parts that never ended are closed as killed. Where it is gone a new run is made.
         """
         ...
 
@@ -69,6 +72,7 @@ class NoTracker:
         tags: Mapping[str, str],
         dataset: Mapping[str, str] | None = None,
         parent_id: str | None = None,
+        run_id: str | None = None,
     ) -> str:
         """Return an empty id."""
         return ""

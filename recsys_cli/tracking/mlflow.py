@@ -77,6 +77,7 @@ class MlflowTracker:
         tags: Mapping[str, str],
         dataset: Mapping[str, str] | None = None,
         parent_id: str | None = None,
+        run_id: str | None = None,
     ) -> str:
         """Open a run and return its id.
 
@@ -92,6 +93,9 @@ class MlflowTracker:
         with self._reporting("open"):
             self._client = open_store(self._store)
             experiment = _experiment(self._client, self._experiment, self._store)
+            if run_id and _reopen(self._client, run_id, str(experiment.experiment_id)):
+                self._run_id, self._flushed_at = run_id, time.monotonic()
+                return run_id
             run = self._client.create_run(
                 experiment.experiment_id, run_name=name, tags=_tags(tags, parent_id)
             )
@@ -280,6 +284,22 @@ def _experiment(client: MlflowClient, name: str, store: Store) -> Experiment:
             f"mlflow experiments restore -x {experiment.experiment_id}",
         )
     return experiment
+
+
+def _reopen(client: MlflowClient, run_id: str, experiment_id: str) -> bool:
+    """Set a run to running again and close its parts that a dead process left open; False where it is gone."""
+    from mlflow.exceptions import MlflowException
+
+    parts = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = 'RUNNING'"
+    try:
+        client.update_run(run_id, status="RUNNING")
+        for part in client.search_runs([experiment_id], parts):
+            client.set_terminated(part.info.run_id, "KILLED")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True
 
 
 def _tags(tags: Mapping[str, str], parent_id: str | None) -> dict[str, str]:

@@ -121,6 +121,30 @@ def test_a_parent_and_its_children_are_open_together(tracker, client):
     assert client.get_run(parent_id).data.metrics == {"best": 0}
 
 
+def test_a_run_of_a_dead_process_is_opened_again_and_its_open_parts_are_closed(tracker, client):
+    dead = tracker()
+    parent_id = opened(dead, name="sweep", params={"model.rank": 64})
+    part_id = opened(tracker(), parent_id=parent_id)
+    ended = tracker()
+    ended_id = opened(ended, parent_id=parent_id)
+    ended.finish()
+    again = tracker()
+    assert opened(again, name="sweep", params={"model.rank": 64}, run_id=parent_id) == parent_id
+    assert client.get_run(parent_id).info.status == "RUNNING"
+    assert client.get_run(part_id).info.status == "KILLED"
+    assert client.get_run(ended_id).info.status == "FINISHED"
+    again.metrics({"best": 0.5})
+    again.finish()
+    run = client.get_run(parent_id)
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"best": 0.5})
+
+
+def test_a_run_that_is_gone_is_made_anew(tracker, client):
+    run_id = opened(tracker(), run_id="0" * 32)
+    assert run_id != "0" * 32
+    assert client.get_run(run_id).info.status == "RUNNING"
+
+
 def test_one_tracker_records_one_run_after_another(tracker, client):
     one = tracker(flush_seconds=3600.0)
     ids = []
@@ -359,4 +383,5 @@ def test_the_settings_are_the_arguments(name, target):
 
 
 def test_the_default_root_is_that_of_the_settings():
-    assert yaml.safe_load((CONFIGS / "mlflow.yaml").read_text())["root"] == DEFAULT_ROOT
+    assert yaml.safe_load((CONFIGS / "mlflow.yaml").read_text())["root"] == "${root}"
+    assert yaml.safe_load((CONFIGS.parent / "experiment.yaml").read_text())["root"] == DEFAULT_ROOT
