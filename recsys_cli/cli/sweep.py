@@ -1,0 +1,139 @@
+"""`recsys sweep`: search settings, and end with the best ones as a command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from recsys_cli.cli import completion, options, output
+
+if TYPE_CHECKING:
+    from recsys_cli.sweeps.results import Result, Row
+
+
+def sweep(
+    model: options.Model = None,
+    data: options.Data = None,
+    split: options.Split = None,
+    device: options.Device = None,
+    trainer: options.Trainer = None,
+    evaluation: options.Evaluation = None,
+    tracking: options.Tracking = None,
+    preset: options.Preset = None,
+    seed: options.Seed = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="How many trials; needed with an interval. Without it all points of the grid.",
+            show_default=False,
+        ),
+    ] = None,
+    sampler: Annotated[
+        Literal["grid", "random", "tpe"] | None,
+        typer.Option(
+            help="What chooses the points. Without it grid, or tpe where --trials is given.",
+            show_default=False,
+        ),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name of the search; the same command with the same name goes on where it stopped.",
+            show_default=False,
+        ),
+    ] = None,
+    config_dir: options.ConfigDir = None,
+    allow_package: options.AllowPackage = None,
+    as_json: options.Json = False,
+    progress: options.Bars = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="OVERRIDE",
+            help="Any setting, and what to try: model.rank=16,32, 'model.rank=range(8,64,8)', "
+            "'trainer.lr=tag(log, interval(1e-4, 1e-1))', 'model.rank=int(interval(8,512))'.",
+            autocompletion=completion.of_override,
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Search settings for the best validation metric, a run for each trial.
+
+    Example: recsys sweep --model=mf model.rank=16,32,64
+    """
+    from recsys_cli.sweeps.plan import make_plan
+
+    options.allow(allow_package)
+    plan = make_plan(
+        options.collect(
+            overrides,
+            seed=seed,
+            model=model,
+            data=data,
+            split=split,
+            device=device,
+            trainer=trainer,
+            evaluation=evaluation,
+            tracking=tracking,
+            preset=preset,
+        ),
+        config_dirs=config_dir or (),
+        sampler=sampler,
+        trials=trials,
+        name=study,
+        options=_repeated(config_dir or (), allow_package or ()),
+    )
+
+    from recsys_cli.sweeps.sweep import run
+    from recsys_cli.tracking.console import Console
+
+    found = run(plan, progress=Console(bars=progress))
+    if as_json:
+        output.write(json.dumps(found.to_json()))
+    else:
+        _show(found)
+
+
+def _repeated(config_dirs: Sequence[Path], packages: Sequence[str]) -> list[str]:
+    """Options that `recsys train` must be given too."""
+    return [
+        *(f"--config-dir={folder}" for folder in config_dirs),
+        *(f"--allow-package={package}" for package in packages),
+    ]
+
+
+def _show(found: Result) -> None:
+    keys = list(found.best.params)
+    output.table(
+        ("trial", found.metric, *keys, "seconds"),
+        [_cells(row, keys) for row in found.trials],
+        numbers=True,
+    )
+    output.facts(
+        [
+            ("best", found.command),
+            ("study", f"{found.study}, {len(found.trials)} trials by {found.sampler}"),
+            ("files", found.study_dir),
+            ("logged at", found.logged_at),
+            ("open with", found.how_to_open),
+        ]
+    )
+
+
+def _cells(row: Row, keys: Sequence[str]) -> tuple[str, ...]:
+    digits = 4 if output.on_terminal() else 6
+    value = row.state if row.value is None else f"{row.value:.{digits}f}"
+    params = (_short(row.params[key]) for key in keys)
+    return (str(row.number), value, *params, f"{row.seconds:.1f}")
+
+
+def _short(value: object) -> str:
+    """Enough of a drawn number to compare trials by eye; the command has all of it."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,120 @@
+"""What a sweep is going to do, checked before anything is read or written."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys_cli import config
+from recsys_cli.errors import ConfigError
+from recsys_cli.sweeps import space as spaces
+from recsys_cli.sweeps.study import SamplerName
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep that has been checked and not begun.
+
+    Attributes:
+        name: The study's name, which is that of its folder too.
+        space: What is searched.
+        settings: Those of the first point.
+        sampler: What proposes points.
+        total: Number of trials.
+        options: What `recsys train` must be told besides a trial's overrides.
+        folders: The user's own configuration folders.
+    """
+
+    name: str
+    space: spaces.Space
+    settings: config.Config
+    sampler: SamplerName
+    total: int
+    options: tuple[str, ...]
+    folders: tuple[Path, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where the study and the trials' files are."""
+        return Path(self.settings.tree["root"]) / "sweeps" / self.name
+
+    def trial_folder(self, number: int) -> Path:
+        """Where the files of one trial are."""
+        return self.folder / f"trial-{number:03d}"
+
+    @property
+    def metric(self) -> str:
+        """The validation metric that the search goes by."""
+        return str(self.settings.tree["evaluation"]["primary"])
+
+
+def make_plan(
+    overrides: Sequence[str],
+    *,
+    config_dirs: Sequence[Path] = (),
+    sampler: SamplerName | None = None,
+    trials: int | None = None,
+    name: str | None = None,
+    options: Sequence[str] = (),
+) -> Plan:
+    """Check everything about a sweep that can be checked without reading data.
+
+    Args:
+        overrides: Hydra overrides, of which at least one holds several values.
+        config_dirs: The user's own configuration folders.
+        sampler: None = the grid of a finite space when `trials` is not given, else tpe.
+        trials: How many; None = all points of the grid.
+        name: Of a study to begin or to go on with; None = a new one.
+        options: What `recsys train` must be told besides the overrides.
+
+    Raises:
+        ConfigError: Naming the override, the value and what to write instead.
+    """
+    if name is not None and not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"--study {name!r} is not a name", "use letters, digits, '-', '_' and '.'"
+        )
+    space = spaces.read(overrides, config_dirs)
+    sampler = sampler or ("grid" if trials is None and space.size is not None else "tpe")
+    total = _total(space, sampler, trials)
+    settings = spaces.check(space, config_dirs)
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return Plan(
+        name=name or f"{settings.choices['model']}-{settings.choices['data']}-{stamp}",
+        space=space,
+        settings=settings,
+        sampler=sampler,
+        total=total,
+        options=tuple(options),
+        folders=tuple(config_dirs),
+    )
+
+
+def _total(space: spaces.Space, sampler: SamplerName, trials: int | None) -> int:
+    if sampler == "grid":
+        if space.size is None:
+            endless = next(axis.typed for axis in space.axes if axis.values is None)
+            raise ConfigError(f"{endless}: an interval has no grid", "use --sampler tpe or random")
+        if trials is not None:
+            raise ConfigError(
+                f"--trials {trials}: a grid runs all its {space.size} points",
+                "leave it out, or draw some of them with --sampler random",
+            )
+        return space.size
+    if trials is None:
+        endless = next(
+            (axis.typed for axis in space.axes if axis.values is None), f"--sampler {sampler}"
+        )
+        raise ConfigError(f"{endless}: how many trials?", "give --trials N")
+    if space.size is not None and trials > space.size:
+        raise ConfigError(
+            f"--trials {trials}: the space has only {space.size} points",
+            "leave --trials and --sampler out to run them all",
+        )
+    return trials

@@ -1,0 +1,232 @@
+"""The record of a search, an Optuna study in a SQLite file, and what to try next.
+
+A trial is written in one transaction with all its values as it starts. A kill therefore leaves no trial or a whole
+one, and a whole one is run again under its own number. What comes next depends on the seed, the number and the
+finished trials alone, not on what a sampler remembers: a search that was cut off and continued tries the same
+points as one that was not.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from recsys_cli.errors import ConfigError
+from recsys_cli.seeds import derive
+from recsys_cli.sweeps.space import Point, Space
+
+SamplerName = Literal["grid", "random", "tpe"]
+State = Literal["running", "finished", "diverged"]
+
+FILE = "study.db"
+NAME = "sweep"  # inside its file, which holds no other
+DRAWS = 50  # at most so many, until one is a point that was not tried yet
+STATES: dict[TrialState, State] = {
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "finished",
+    TrialState.FAIL: "diverged",
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point that was tried or is being tried.
+
+    Attributes:
+        number: Counted from 0.
+        point: Key -> value as drawn.
+        state: How far it is.
+        value: The validation metric, better when higher; None where there is none.
+        facts: What was noted when it ended.
+    """
+
+    number: int
+    point: Point
+    state: State
+    value: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A search space with all trials so far."""
+
+    record: optuna.Study
+    space: Space
+    sampler: SamplerName
+    seed: int
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What was noted about the search as a whole and about its trials."""
+        return dict(self.record.user_attrs)
+
+    def note(self, **facts: Any) -> None:
+        """Keep facts about the search as a whole."""
+        for name, fact in facts.items():
+            self.record.set_user_attr(name, fact)
+
+    def trials(self) -> list[Trial]:
+        """All of them by number."""
+        notes = self.notes
+        return [
+            Trial(
+                number=kept.number,
+                point=dict(kept.params),
+                state=STATES[kept.state],
+                value=kept.value,
+                facts=notes.get(_about(kept.number), {}),
+            )
+            for kept in self._kept()
+        ]
+
+    def best(self) -> Trial | None:
+        """The finished trial with the highest value, the earliest of equals."""
+        valued = [
+            (trial.value, -trial.number, trial)
+            for trial in self.trials()
+            if trial.value is not None
+        ]
+        return max(valued)[2] if valued else None
+
+    def begin(self, total: int) -> Trial | None:
+        """The next trial: one that was cut off, else a new one; None when there are `total` or nothing is left.
+
+        The caller is the only one that runs this study, so a running trial is one whose process died.
+        """
+        trials = self.trials()
+        for trial in trials:
+            if trial.state == "running":
+                return trial
+        point = self._propose() if len(trials) < total else None
+        if point is None:
+            return None
+        self.record.add_trial(
+            create_trial(
+                state=TrialState.RUNNING, params=point, distributions=self.space.distributions
+            )
+        )
+        return Trial(len(trials), point, "running")
+
+    def finish(self, trial: Trial, value: float | None, **facts: Any) -> None:
+        """Close a trial with its value, or as diverged without one."""
+        # Facts come first: a kill between the two leaves the trial running, and it is run again.
+        self.note(**{_about(trial.number): facts})
+        if value is None:
+            self.record.tell(trial.number, state=TrialState.FAIL)
+        else:
+            self.record.tell(trial.number, value)
+
+    def _kept(self) -> list[FrozenTrial]:
+        return self.record.get_trials(deepcopy=False)
+
+    def _propose(self) -> Point | None:
+        """A point that was not tried: drawn, or the first of the grid where drawing finds none."""
+        tried = [self.space.texts(trial.point) for trial in self.trials()]
+        drawn = () if self.sampler == "grid" else self._draws()
+        points = chain(drawn, self.space.grid())
+        return next((point for point in points if self.space.texts(point) not in tried), None)
+
+    def _draws(self) -> Iterator[Point]:
+        """Points from a sampler that begins anew for each trial, in a copy of the study that is thrown away."""
+        kept = self._kept()
+        copy = optuna.create_study(direction="maximize", sampler=self._sampler(len(kept)))
+        copy.add_trials(kept)
+        for _ in range(DRAWS):
+            yield copy.ask(self.space.distributions).params
+
+    def _sampler(self, number: int) -> BaseSampler:
+        seed = derive(self.seed, "sweep", number) % 2**32
+        return RandomSampler(seed) if self.sampler == "random" else TPESampler(seed=seed)
+
+
+def _about(number: int) -> str:
+    return f"trial {number}"
+
+
+@contextmanager
+def opened(
+    folder: Path, space: Space, *, sampler: SamplerName, seed: int, settings_hash: str
+) -> Iterator[Study]:
+    """The study in a folder; a new one where there is none.
+
+    Args:
+        folder: Holds the file; it exists.
+        space: What is searched.
+        sampler: What proposes points.
+        seed: Root of the sampler's random numbers.
+        settings_hash: Of the settings of the first point: it changes with anything that is measured.
+
+    Raises:
+        ConfigError: The file holds another search, or is no study at all.
+    """
+    # Optuna tells of every study and trial; we tell of them ourselves, and its errors are raised too.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    definition = {
+        "space": {axis.key: axis.typed for axis in space.axes},
+        "sampler": sampler,
+        "settings": settings_hash,
+    }
+    path = folder / FILE
+    if not path.exists():
+        _create(path, definition)
+    with _storage(path) as storage:
+        try:
+            record = optuna.load_study(study_name=NAME, storage=storage)
+        except KeyError as error:
+            raise ConfigError(f"{path} holds no sweep", "give another --study name") from error
+        _refuse_other(folder.name, record.user_attrs.get("definition", {}), definition)
+        yield Study(record, space, sampler, seed)
+
+
+def _create(path: Path, definition: Mapping[str, Any]) -> None:
+    """Make the file under another name, then rename it: a kill never leaves half a database under its name."""
+    draft = path.with_name(f"{path.name}.draft")
+    for leftover in path.parent.glob(f"{draft.name}*"):
+        leftover.unlink()
+    with _storage(draft) as storage:
+        record = optuna.create_study(storage=storage, study_name=NAME, direction="maximize")
+        record.set_user_attr("definition", definition)
+    draft.replace(path)
+
+
+@contextmanager
+def _storage(path: Path) -> Iterator[RDBStorage]:
+    """Optuna's storage in this file, closed at the end."""
+    # By a function and not by a URL, in which a path would need escapes for ?, # and braces.
+    by_hand = {"creator": lambda: sqlite3.connect(path, timeout=20)}
+    try:
+        storage = RDBStorage(f"sqlite:///{FILE}", engine_kwargs=by_hand)
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"{path} is no study that can be read: {reason}", "move it away"
+        ) from error
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _refuse_other(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    for what, meant in here.items():
+        if there.get(what) != meant:
+            raise ConfigError(
+                f"--study {name} was begun with another {what}: {_shown(there.get(what))}, now {_shown(meant)}",
+                "repeat its command, or give a new name",
+            )
+
+
+def _shown(part: Any) -> str:
+    return " ".join(part.values()) if isinstance(part, dict) else str(part)[:12]

@@ -1,0 +1,271 @@
+"""A sweep from its plan to its table: what is run, kept, refused and continued."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from recsys_cli.errors import ConfigError, DataError, DivergedError, ModelError
+from recsys_cli.progress import Silent
+from recsys_cli.sweeps import sweep
+from recsys_cli.sweeps.plan import make_plan
+
+BASE = ["model=mf", "data=demo", "tracking=none"]
+GRID = [*BASE, "model.rank=8,32", "model.l2=0.0,0.1"]
+
+
+def swept(overrides=GRID, name="s", **options):
+    return sweep.run(make_plan(overrides, name=name, **options), progress=Silent())
+
+
+class Lines(Silent):
+    """Keeps the notes."""
+
+    def __init__(self):
+        self.lines = []
+
+    def note(self, text):
+        self.lines.append(text)
+
+
+def test_every_point_is_run_and_the_best_validation_value_wins(fake):
+    result = swept()
+
+    assert fake.run_at == [8, 8, 32, 32]
+    assert result.best.params == {"model.rank": 32, "model.l2": 0.0}
+    assert result.best.number == 2
+    assert [row.value for row in result.trials] == sorted(
+        (row.value for row in result.trials), reverse=True
+    )
+    assert result.metric == "valid_ndcg_at_10"
+
+
+def test_the_command_repeats_the_best_trial(fake):
+    result = swept([*GRID, "+note='a b'"], options=["--config-dir=my configs"])
+    command = result.command
+
+    assert command.startswith(
+        "recsys train '--config-dir=my configs' model=mf data=demo tracking=none"
+    )
+    assert command.endswith("model.rank=32 model.l2=0.0")
+
+
+def test_a_finished_sweep_is_shown_again_and_not_run_again(fake):
+    first = swept()
+    fake.run_at.clear()
+
+    assert swept() == first
+    assert fake.run_at == []
+
+
+@pytest.mark.parametrize("dies_at", [0, 2])
+def test_an_interrupted_sweep_goes_on_to_the_same_end(fake, dies_at):
+    unbroken = swept(name="unbroken")
+    fake.run_at.clear()
+    fake.dies_at = dies_at
+    with pytest.raises(KeyboardInterrupt):
+        swept()
+    fake.dies_at = None
+    result = swept()
+
+    assert fake.run_at == [8, 8, 32, 32]
+    assert [(row.number, row.value, row.params) for row in result.trials] == [
+        (row.number, row.value, row.params) for row in unbroken.trials
+    ]
+    assert result.best.overrides == unbroken.best.overrides
+
+
+def test_a_trial_that_was_cut_off_starts_in_an_empty_folder(fake):
+    fake.dies_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        swept()
+    assert Path("runs/sweeps/s/trial-001/half").exists()
+    fake.dies_at = None
+    lines = Lines()
+
+    sweep.run(make_plan(GRID, name="s"), progress=lines)
+
+    assert "trial-001 was cut off and is run again" in lines.lines
+
+
+def test_a_trial_that_diverges_does_not_stop_the_sweep(fake):
+    result = swept([*BASE, "model.rank=666,32,8"])
+
+    assert [row.state for row in result.trials] == ["finished", "finished", "diverged"]
+    assert result.trials[-1].value is None
+    assert result.best.params == {"model.rank": 32}
+
+
+def test_a_sweep_that_only_diverges_ends_as_diverged(fake, tracker):
+    with pytest.raises(DivergedError, match="all 1 trials diverged"):
+        swept([*BASE, "model.rank=choice(666)"])
+    assert tracker.ended == ["FAILED"]
+
+
+def test_any_other_error_stops_the_sweep_and_the_trial_is_run_again(fake, tracker, monkeypatch):
+    from recsys_cli import experiment
+
+    def refuse(*_, **__):
+        raise ModelError("no room for it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "run", refuse)
+        with pytest.raises(ModelError, match="no room"):
+            swept()
+    assert tracker.ended == ["FAILED"]
+
+    assert len(swept().trials) == len(fake.run_at) == 4
+
+
+def test_data_that_cannot_be_had_is_refused_before_anything_is_written(fake, tmp_path):
+    fake.refuses = DataError("no such file")
+
+    with pytest.raises(DataError):
+        swept()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_split_without_validation_chooses_nothing(fake, tmp_path):
+    fake.parts = ["test"]
+
+    with pytest.raises(ConfigError, match="no validation part"):
+        swept()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_do_not_run_one_sweep(fake, monkeypatch):
+    from recsys_cli import experiment
+
+    def meanwhile(*_, **__):
+        swept()
+
+    monkeypatch.setattr(experiment, "run", meanwhile)
+    with pytest.raises(ConfigError, match="run by another process"):
+        swept()
+
+
+def test_the_parent_run_has_children_curves_and_the_table(fake, tracker):
+    result = swept()
+
+    (parent,) = tracker.started
+    assert parent["params"]["model.rank"] == "8,32"
+    assert parent["params"]["choice.data"] == "demo"
+    assert parent["params"]["sweep.sampler"] == "grid"
+    assert parent["tags"]["recsys.sweep"] == "s"
+    assert fake.parents == ["parent-1"] * 4
+    assert tracker.noted[0] == (0, {"valid_ndcg_at_10": 1 / 25, "best_valid_ndcg_at_10": 1 / 25})
+    assert tracker.noted[-2][1]["best_valid_ndcg_at_10"] == result.best.value
+    assert tracker.noted[-1] == (
+        4,
+        {"trials": 4, "best_trial": 2, "best_model.rank": 32, "best_model.l2": 0.0},
+    )
+    assert [path.name for path in tracker.files] == ["sweep.json"]
+    assert json.loads(tracker.files[0].read_text()) == result.to_json()
+    assert tracker.ended == ["FINISHED"]
+    assert (result.run_id, result.logged_at) == ("parent-1", "somewhere")
+
+
+def test_a_sweep_that_was_killed_after_its_last_trial_is_still_recorded(fake, tracker, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker, "artifact", lambda _: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            swept()
+    swept()
+    swept()
+
+    assert len(fake.run_at) == 4
+    assert tracker.ended == ["KILLED", "FINISHED"]
+    assert len(tracker.files) == 1
+
+
+def test_an_interruption_closes_the_parent_as_killed(fake, tracker):
+    fake.dies_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        swept()
+    assert tracker.ended == ["KILLED"]
+
+
+def test_progress_has_a_line_a_trial(fake):
+    lines = Lines()
+    sweep.run(make_plan(GRID, name="s"), progress=lines)
+
+    trials = [line for line in lines.lines if line.startswith("trial ")]
+    assert len(trials) == 4
+    assert trials[2].startswith("trial 3 of 4: ndcg_at_10 1.0000; model.rank=32 model.l2=0.0; ")
+
+
+def test_the_result_is_plain_json(fake):
+    result = swept(
+        [*BASE, "model.rank=range(16,48,16)", "++model.biases=true,false", "model.loss=bpr,squared"]
+    )
+
+    told = json.loads(json.dumps(result.to_json()))
+    assert told["best"]["params"] == {"model.rank": 32, "model.biases": True, "model.loss": "bpr"}
+    assert told["best"]["run_dir"] == "runs/sweeps/s/trial-004"
+
+
+DRIVER = """
+    import json, sys
+    from recsys_cli.progress import Silent
+    from recsys_cli.sweeps.plan import make_plan
+    from recsys_cli.sweeps.sweep import run
+    plan = make_plan(sys.argv[3:], name=sys.argv[1], trials=int(sys.argv[2]) or None)
+    found = run(plan, progress=Silent())
+    print(json.dumps([(row.number, row.state, row.value, row.params) for row in found.trials]))
+"""
+
+
+def started(folder: Path, name: str, trials: int, overrides: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(DRIVER), name, str(trials), *overrides]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trials", "searched"),
+    [
+        (0, ["model.rank=2,4,8", "model.l2=0.0,0.1"]),
+        (6, ["model.rank=int(interval(2,16))", "trainer.lr=interval(0.01,0.1)"]),
+    ],
+)
+def test_killed_again_and_again_it_ends_like_one_that_was_not(tmp_path, trials, searched):
+    overrides = [
+        *(
+            "model=mf",
+            "data=demo",
+            "data.events=2000",
+            "tracking=none",
+            "device=cpu",
+            "device.threads=1",
+        ),
+        *("trainer.epochs=4", *searched),
+    ]
+    told, _ = started(tmp_path, "unbroken", trials, overrides).communicate(timeout=300)
+
+    # Killed as soon as a trial begins to write: the first, the second twice, and later ones.
+    codes = [killed_in(tmp_path, number, trials, overrides) for number in (0, 1, 1, 3, 5)]
+    result, _ = started(tmp_path, "broken", trials, overrides).communicate(timeout=300)
+
+    assert codes[:4] == [-signal.SIGKILL] * 4  # the last may be over before it is killed
+    assert len(json.loads(result)) == 6
+    assert json.loads(result) == json.loads(told)
+
+
+def killed_in(folder: Path, number: int, trials: int, overrides: list[str]) -> int:
+    """Run the sweep `broken` until it writes the files of this trial, kill it; its exit code."""
+    begun = time.time()
+    settings = folder / "runs" / "sweeps" / "broken" / f"trial-{number:03d}" / "config.yaml"
+    process = started(folder, "broken", trials, overrides)
+    while process.poll() is None and not (settings.exists() and settings.stat().st_mtime > begun):
+        assert time.time() - begun < 120
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    return process.returncode
