@@ -1,0 +1,1 @@
+"""Several models, devices or runs set side by side."""
