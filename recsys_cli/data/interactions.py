@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_cli.data.categories import Categories
 from recsys_cli.errors import DataError
 
 Array = NDArray[Any]
@@ -75,6 +76,8 @@ class Interactions:
         user_ids: Raw ids of the users.
         item_ids: Raw ids of the items.
         context: Named columns of non-negative integer codes, one an event.
+        item_categories: Of each item of the catalogue; None where the data has none. No part of the digest: it
+            tells nothing of the events.
     """
 
     users: NDArray[np.int32]
@@ -85,6 +88,7 @@ class Interactions:
     user_ids: Vocabulary
     item_ids: Vocabulary
     context: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    item_categories: Categories | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -126,12 +130,14 @@ class Interactions:
         """The same events with the users and items that still have one: the others leave the vocabularies."""
         present_users, users = factorise(self.users)
         present_items, items = factorise(self.items)
+        categories = self.item_categories
         return replace(
             self,
             users=users,
             items=items,
             user_ids=Vocabulary(self.user_ids.ids[present_users.ids]),
             item_ids=Vocabulary(self.item_ids.ids[present_items.ids]),
+            item_categories=None if categories is None else categories.take(present_items.ids),
         )
 
     def digest(self) -> str:

@@ -113,7 +113,7 @@ def test_it_beats_popularity(name):
     everybody, every_item = np.ones(train.n_users, dtype=bool), np.ones(train.n_items, dtype=bool)
     holdout = Holdout(train, test, everybody, every_item)
     protocol = RankingProtocol(
-        cutoffs=[10], metrics=["ndcg"], primary="ndcg_at_10", exclude_seen=True
+        cutoffs=[10], metrics=["ndcg"], primary="ndcg_at_10", exclude_seen=True, dialect="recsys"
     )
     ours, floor = (
         evaluate(fitted(which, train), holdout, protocol, device=CPU).primary

@@ -1,10 +1,13 @@
 """Codes, order and digests."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys_cli.data.categories import Categories
 from recsys_cli.data.interactions import factorise, from_columns, sort_order
 from recsys_cli.errors import DataError
 
@@ -70,3 +73,13 @@ def test_the_digest_sees_every_column():
     ):  # fmt: skip
         digests.add(from_columns(**(base | change)).digest())
     assert len(digests) == 7
+
+
+def test_categories_of_items_follow_their_codes():
+    events = from_columns(users=np.array([1, 1, 2]), items=np.array([10, 20, 30]))
+    of_items = np.array([[True, False], [False, True], [True, True]])
+    events = replace(events, item_categories=Categories(("a", "b"), of_items))
+    fewer = events.take(events.items != 1)
+    assert fewer.item_categories.of_items.tolist() == of_items.tolist()  # the catalogue is the same
+    assert fewer.compact().item_categories.of_items.tolist() == of_items[[0, 2]].tolist()
+    assert from_columns(users=np.array([1]), items=np.array([1])).compact().item_categories is None
