@@ -42,3 +42,21 @@ class Silent:
     def bar(self, what: str, total: int, unit: str) -> Iterator[Bar]:
         """A bar that shows nothing."""
         yield _SilentBar()
+
+
+class NotesOnce:
+    """Progress of one of several runs of much the same thing: its bars, and each note only where it is new."""
+
+    def __init__(self, outer: Progress) -> None:
+        self._outer = outer
+        self._said: set[str] = set()
+
+    def note(self, text: str) -> None:
+        """Print one line, unless it has been printed."""
+        if text not in self._said:
+            self._said.add(text)
+            self._outer.note(text)
+
+    def bar(self, what: str, total: int, unit: str) -> AbstractContextManager[Bar]:
+        """A bar of the run, inside that of all runs."""
+        return self._outer.bar(what, total, unit)

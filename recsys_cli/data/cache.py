@@ -144,7 +144,7 @@ def _store(entry: Path, interactions: Interactions, notes: list[str]) -> None:
     part.mkdir()
     try:
         named = columnar.columns(interactions)
-        sizes = {name: columnar.save(part / f"{name}.npy", a) for name, a in named.items()}
+        sizes = {name: columnar.save(part / f"{name}.npy", a).bytes for name, a in named.items()}
         text = json.dumps({"format": FORMAT, "bytes": sizes, "notes": notes})
         (part / MANIFEST).write_text(text)
         for path in (part / MANIFEST, part):

@@ -6,11 +6,13 @@ the next overwrites. Only https is spoken, and a redirect to anything else is re
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,20 +77,80 @@ def obtain(archive: Archive, progress: Progress, *, loopback: bool = False) -> P
         DataError: It cannot be downloaded, or is not what was published.
         ResourceError: The disk is full.
     """
-    with writable(cache_root() / "downloads") as folder:
+    with _one_fetches(archive, progress) as folder:
         file, copy = folder / f"{archive.name}.zip", folder / archive.name
-        with only_one(folder / archive.name, f"downloading {archive.name}", progress):
-            if file.exists() or copy.exists():
-                return file if file.exists() else copy
-            try:
-                _download(archive, file, progress, loopback)
-            except DataError as error:
-                if archive.second is None:
-                    raise
-                progress.note(f"{error}; taking {archive.name} from its second source")
-                _from_package(archive, archive.second, copy)
-            progress.note(f"{archive.name}: {archive.terms}")
-            return file if file.exists() else copy
+        if there := kept(archive):
+            return there
+        try:
+            _download(archive, file, progress, loopback)
+        except DataError as error:
+            if archive.second is None:
+                raise
+            progress.note(f"{error}; taking {archive.name} from its second source")
+            _from_package(archive, archive.second, copy)
+        progress.note(f"{archive.name}: {archive.terms}")
+        return file if file.exists() else copy
+
+
+def kept(archive: Archive) -> Path | None:
+    """The zip of a data set in the cache, or the folder made from its second source; None where neither is."""
+    folder = cache_root() / "downloads"
+    places = (folder / f"{archive.name}.zip", folder / archive.name)
+    return next((place for place in places if place.exists()), None)
+
+
+def take(archive: Archive, zip_file: Path, progress: Progress) -> Path:
+    """Copy a zip that was fetched in another way into the cache, where it is what was published.
+
+    Raises:
+        DataError: It cannot be read, or is not what was published.
+        ResourceError: The disk is full.
+    """
+    check(archive, zip_file)
+    with _one_fetches(archive, progress) as folder:
+        if there := kept(archive):
+            return there
+        target = folder / f"{archive.name}.zip"
+        part = target.with_name(f"{target.name}.part")
+        try:
+            shutil.copyfile(zip_file, part)
+            to_disk(part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+
+def check(archive: Archive, zip_file: Path) -> None:
+    """See that a zip is what was published.
+
+    Raises:
+        DataError: It cannot be read, or has another hash.
+    """
+    import pooch
+
+    kind, expected = archive.checksum.split(":")
+    if not zip_file.is_file():
+        raise DataError(f"{zip_file}: is no file", f"give {archive.name}.zip as published")
+    try:
+        found = pooch.file_hash(str(zip_file), alg=kind)
+    except OSError as error:
+        raise DataError(f"{zip_file}: cannot be read: {error.strerror or error}") from error
+    if found != expected:
+        raise DataError(
+            f"{zip_file}: has {kind} {found} and not {expected}, so it is not what was published",
+            "give the zip as published; one in the cache can be removed and fetched again",
+        )
+
+
+@contextmanager
+def _one_fetches(archive: Archive, progress: Progress) -> Iterator[Path]:
+    """The folder of downloads, where no other process fetches this archive meanwhile."""
+    with (
+        writable(cache_root() / "downloads") as folder,
+        only_one(folder / archive.name, f"downloading {archive.name}", progress),
+    ):
+        yield folder
 
 
 def _download(archive: Archive, target: Path, progress: Progress, loopback: bool) -> None:

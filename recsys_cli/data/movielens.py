@@ -6,10 +6,9 @@ watching: users rate many films at a sitting.
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
@@ -17,11 +16,13 @@ from recsys_cli.data.cache import cached
 from recsys_cli.data.download import Archive, Package, obtain
 from recsys_cli.data.event_layout import Layout
 from recsys_cli.data.interactions import Interactions
-from recsys_cli.data.sources import Member, find, typed
+from recsys_cli.data.official_split import TEST_ROLES, TRAIN_ROLES, joined
+from recsys_cli.data.sources import find, in_data_folder, typed
 from recsys_cli.errors import DataError
 from recsys_cli.progress import Progress
 
 MinRating = Annotated[float, Ge(0.5), Le(5)] | None
+Fold = Literal["u1", "u2", "u3", "u4", "u5", "ua", "ub"]
 TERMS = (
     "for research, with acknowledgement of GroupLens; no revenue without their permission, "
     "redistribution restricted: the terms are in its README"
@@ -80,6 +81,18 @@ RELEASES = {
     ),
 }
 
+ARCHIVES = {
+    name: Archive(
+        name=name,
+        address=f"https://files.grouplens.org/datasets/movielens/{name}.zip",
+        checksum=release.checksum,
+        terms=TERMS,
+        second=release.second,
+    )
+    for name, release in RELEASES.items()
+}  # what `recsys data get` fetches, by the name of the data set
+ARCHIVES["ml-100k-official"] = ARCHIVES["ml-100k"]
+
 
 def ml_100k(*, source: str | None, min_rating: MinRating, progress: Progress) -> Interactions:
     """100,000 ratings (1 to 5) of 1,682 films by 943 users, 1997-1998."""
@@ -132,43 +145,49 @@ def load(
     Raises:
         DataError: The data is not there, cannot be downloaded, or is not as it should be.
     """
-    from recsys_cli.data.event_file import read_events
-
-    member, layout = locate(name, source, progress), _layout(RELEASES[name])
-    events = cached(member, asdict(layout), lambda: read_events(member, layout, progress), progress)
+    place = _place(name, source, progress)
+    events = _with_genres(_read(name, RELEASES[name].file, place, progress), name, place)
     return events if min_rating is None else _at_least(events, min_rating)
 
 
-def locate(name: str, source: str | None, progress: Progress) -> Member:
-    """The file of ratings: where the user says, else in $RECSYS_DATA, else in the cache, else downloaded."""
-    release = RELEASES[name]
+def ml_100k_official(*, source: str | None, fold: Fold, progress: Progress) -> Interactions:
+    """MovieLens-100K with the parts that GroupLens made: `official` reads them.
+
+    Args:
+        source: As in `load`; the files `FOLD.base` and `FOLD.test` stand beside u.data.
+        fold: u1 to u5 are the folds of a five-fold cross-validation; ua and ub have ten test ratings a user.
+        progress: Shows the download.
+
+    Raises:
+        DataError: As `load`.
+    """
+    place = _place("ml-100k", source, progress)
+    base, test = (_read("ml-100k", f"{fold}.{kind}", place, progress) for kind in ("base", "test"))
+    return _with_genres(joined((base, TRAIN_ROLES), (test, TEST_ROLES)), "ml-100k", place)
+
+
+def _place(name: str, source: str | None, progress: Progress) -> Path:
+    """The folder or zip of a release: what the user names, else in $RECSYS_DATA, else the cache, else downloaded."""
     if source is not None:
-        place = typed(source)
-    else:
-        place = _in_data_folder(name) or obtain(
-            Archive(
-                name=name,
-                address=f"https://files.grouplens.org/datasets/movielens/{name}.zip",
-                checksum=release.checksum,
-                terms=TERMS,
-                second=release.second,
-            ),
-            progress,
-        )
-    return find(place, release.file, f"{name}.zip")
+        return typed(source)
+    return in_data_folder(name) or obtain(ARCHIVES[name], progress)
 
 
-def _in_data_folder(name: str) -> Path | None:
-    """The folder or zip called like the data set in $RECSYS_DATA, where there is one."""
-    if not (named := os.environ.get("RECSYS_DATA")):
-        return None
-    folder = typed(named)
-    if not folder.is_dir():
-        raise DataError(f"RECSYS_DATA is {named}, and that is no folder", "mend or unset it")
-    for place in (folder / name, folder / f"{name}.zip"):
-        if place.exists():
-            return place
-    return None
+def _with_genres(events: Interactions, name: str, place: Path) -> Interactions:
+    """The events with the genres of the films, where the place has them."""
+    from recsys_cli.data.films import genres
+
+    categories = genres(place, RELEASES[name].file, f"{name}.zip", events.item_ids)
+    return replace(events, item_categories=categories)
+
+
+def _read(name: str, file: str, place: Path, progress: Progress) -> Interactions:
+    """One file of a release."""
+    from recsys_cli.data.event_file import read_events
+
+    release = RELEASES[name]
+    member, layout = find(place, file, f"{name}.zip"), _layout(release)
+    return cached(member, asdict(layout), lambda: read_events(member, layout, progress), progress)
 
 
 def _layout(release: Release) -> Layout:

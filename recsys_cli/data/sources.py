@@ -159,6 +159,21 @@ def find(source: Path, name: str, archive: str) -> Member:
     return _in_zip(source, name)
 
 
+def in_data_folder(*names: str) -> Path | None:
+    """The folder or zip called like a data set in $RECSYS_DATA, where there is one.
+
+    Raises:
+        DataError: $RECSYS_DATA is no folder.
+    """
+    if not (named := os.environ.get("RECSYS_DATA")):
+        return None
+    folder = typed(named)
+    if not folder.is_dir():
+        raise DataError(f"RECSYS_DATA is {named}, and that is no folder", "mend or unset it")
+    places = (folder / file for name in names for file in (name, f"{name}.zip"))
+    return next((place for place in places if place.exists()), None)
+
+
 def _in_zip(path: Path, name: str) -> Member:
     try:
         with zipfile.ZipFile(path) as archive:

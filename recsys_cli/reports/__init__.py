@@ -1,0 +1,1 @@
+"""Pictures, tables and pages made from what others computed; nothing is run here."""
