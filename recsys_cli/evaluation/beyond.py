@@ -1,22 +1,24 @@
 """Metrics that look past accuracy: what a recommender shows, and whether it is always the same.
 
-Intra-list diversity and calibration to a user's taste are not here: they need features of the items.
-
 Sources: Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems" (PNAS 2010) for
 self-information; Abdollahpouri et al., "The unfairness of popularity bias in recommendation" (2019) for the average
-popularity of a list.
+popularity of a list; Ziegler et al., "Improving recommendation lists through topic diversification" (WWW 2005) for
+the diversity within a list, here with the Jaccard distance; Steck, "Calibrated recommendations" (RecSys 2018).
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from recsys_cli.evaluation.top_k import NO_ITEM
 
 Lists = Int64[Tensor, "users k"]
 PerItem = Float64[Tensor, " items"]
+PerUser = Float64[Tensor, " users"]
+Listed = Bool[Tensor, "users k categories"]
+SMOOTHING = 0.01  # Steck's alpha: how much of the user's taste is mixed into the list, so that no category is missing
 
 
 def coverage(shown: PerItem) -> float:
@@ -60,3 +62,40 @@ def mean_of_list(items: Lists, value: PerItem) -> Float64[Tensor, " users"]:
     total = (value[items.clamp(min=0)] * real).sum(1)
     length = real.sum(1)
     return (total / length).masked_fill(length == 0, torch.nan)
+
+
+def diversity(listed: Listed) -> PerUser:
+    """Mean Jaccard distance over the pairs of a list's items: 1 = no two items share a category.
+
+    Items without a category are left out; NaN where fewer than two are left.
+
+    Args:
+        listed: Of which categories the item at each position is; of none where there is no item.
+    """
+    known = listed.any(2).double()
+    own = listed.double()
+    shared = own @ own.transpose(1, 2)  # (users, k, k)
+    sizes = own.sum(2)
+    either = sizes[:, :, None] + sizes[:, None, :] - shared
+    distance = 1 - shared / either.clamp(min=1)
+    pairs = (known[:, :, None] * known[:, None, :]).triu(diagonal=1)
+    n_pairs = pairs.sum((1, 2))
+    return (distance * pairs).sum((1, 2)) / n_pairs.masked_fill(n_pairs == 0, torch.nan)
+
+
+def calibration(listed: Listed, taste: Float64[Tensor, "users categories"]) -> PerUser:
+    """How far the categories of a list are from those of what the user had: 0 = in the same proportions.
+
+    The Kullback-Leibler divergence, in nats, of the list's proportions (mixed with 1 % of the user's) from the user's.
+    An item of several categories counts in equal parts for each. NaN where the list or the user has no category.
+
+    Args:
+        listed: As in `diversity`.
+        taste: How much each user had of each category.
+    """
+    own = listed.double()
+    shown = (own / own.sum(2, keepdim=True).clamp(min=1)).sum(1)
+    p, q = (part / part.sum(1, keepdim=True) for part in (taste, shown))
+    mixed = (1 - SMOOTHING) * q + SMOOTHING * p
+    divergence = torch.where(p == 0, torch.zeros_like(p), p * torch.log(p / mixed)).sum(1)
+    return divergence.clamp(min=0)  # rounding alone can make it negative

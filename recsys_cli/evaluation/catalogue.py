@@ -1,8 +1,8 @@
 """What each metric is: its formula, its range, and what it tells. Only words: nothing here computes.
 
-In the formulas k is the length of the list, n the number of a user's distinct targets, hit(i) is 1 where the item
-at position i (from 1) is a target and else 0, hits = sum of hit(i) for i <= k, and min(k, n) is the most that a
-list can hold. Metrics of a ranking are averaged over the users who have a target; those marked "of the catalogue"
+In the formulas k is the length of list that is asked for (it may hold fewer items), n the number of a user's
+distinct targets, hit(i) is 1 where the item at position i (from 1) is a target and else 0, hits = sum of hit(i) for
+i <= k, and min(k, n) is the most that a list can hold. Metrics of a ranking are averaged over the users who have a target; those marked "of the catalogue"
 look at all lists at once.
 """
 
@@ -82,6 +82,11 @@ _ALL = [
         "Recall that reaches 1 for a list full of targets, also where there are more targets than places.",
     ),
     _list("precision", "hits / k", "Share of the list's places that hold a target."),
+    _list(
+        "precision_listed",
+        "hits / items in the list, 0 for an empty list",
+        "Precision that does not count the places that a list shorter than k leaves empty.",
+    ),
     _list("hit", "1 if hits > 0 else 0", "Whether the list holds a target at all."),
     _list(
         "mrr", "1 / position of the first hit, 0 without one", "How soon the first target comes."
@@ -102,6 +107,16 @@ _ALL = [
         "How early the found targets come; says nothing about those not found.",
     ),
     _list(
+        "map_listed",
+        "sum over hits of (hits up to there / position) / min(items in the list, n), 0 for an empty list",
+        "Average precision against the most that the list at hand could hold, also where it is shorter than k.",
+    ),
+    _list(
+        "mean_precision",
+        "mean over positions i <= k of (hits up to i / i)",
+        "Precision averaged over all lengths of the list up to k; one library calls it MAP.",
+    ),
+    _list(
         "ndcg",
         "sum of hit(i) / log2(i + 1) for i <= k, divided by sum of 1 / log2(i + 1) for i <= min(k, n)",
         "How early the targets come, 1 = the best order that a list of k can have.",
@@ -110,6 +125,16 @@ _ALL = [
         "ndcg_full_ideal",
         "sum of hit(i) / log2(i + 1) for i <= k, divided by sum of 1 / log2(i + 1) for i <= n",
         "NDCG against the ideal of all targets: below 1 wherever there are more targets than places.",
+    ),
+    _list(
+        "ndcg_over_k",
+        "sum of hit(i) / log2(i + 1) for i <= k, divided by sum of 1 / log2(i + 1) for i <= k",
+        "NDCG against k targets in a row: below 1 wherever a user has fewer targets than the list has places.",
+    ),
+    _list(
+        "ndcg_first_two_equal",
+        "sum of hit(i) / log2(max(i, 2)) for i <= k, divided by sum of 1 / log2(max(i, 2)) for i <= min(k, n)",
+        "NDCG whose first two places weigh the same, as in the first definition of cumulated gain.",
     ),
     _list(
         "ndcg_graded",
@@ -180,6 +205,29 @@ _ALL = [
         better="neither",
         at_cutoffs=True,
         meaning="Average recommendation popularity, in events: the larger, the more the model repeats what is popular.",
+    ),
+    Metric(
+        name="diversity",
+        of="ranking",
+        formula="mean over pairs of listed items of 1 - categories of both / categories of either",
+        low=0.0,
+        high=1.0,
+        better="neither",
+        at_cutoffs=True,
+        meaning="Jaccard distance within a list: 1 = no two items share a category; items of none are left out.",
+    ),
+    Metric(
+        name="calibration",
+        of="ranking",
+        formula=(
+            "sum over categories of p log(p / (0.99 q + 0.01 p)), p and q = shares of the category in what the user "
+            "had and in the list, natural logarithm"
+        ),
+        low=0.0,
+        high=-math.log(0.01),
+        better="lower",
+        at_cutoffs=True,
+        meaning="How far a list strays from the user's mix of categories (Steck): 0 = the same proportions.",
     ),
     Metric(
         name="tied",

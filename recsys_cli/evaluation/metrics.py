@@ -3,7 +3,7 @@
 All take the lists of many users at once and give one value a user. `hits[u, i]` says whether the item at
 position i (from 0) of user u's list is one of their targets; cutting its columns to `[:, :k]` gives the metric at
 k, so one list serves all cut-offs. A user without a target has no value: NaN. A list shorter than k is padded with
-False; precision still divides by k.
+False; precision still divides by k. `n_listed` is the number of items that the list really holds.
 
 Sources: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques" (TOIS 2002); Burges et al.,
 "Learning to rank using gradient descent" (ICML 2005) for the gain 2^r - 1; Manning, Raghavan and Schütze,
@@ -39,6 +39,11 @@ def precision(hits: Hits, n_relevant: Counts) -> PerUser:
     return _share(_found(hits), torch.full_like(n_relevant, hits.shape[1]).double(), n_relevant)
 
 
+def precision_listed(hits: Hits, n_relevant: Counts, n_listed: Counts) -> PerUser:
+    """Share of the items in the list that are targets; a list shorter than k pays nothing for it, an empty one is 0."""
+    return _share(_found(hits), n_listed.clamp(min=1).double(), n_relevant)
+
+
 def hit(hits: Hits, n_relevant: Counts) -> PerUser:
     """1 where the list holds a target at all, else 0."""
     return _share(hits.any(1).double(), torch.ones_like(n_relevant).double(), n_relevant)
@@ -60,6 +65,18 @@ def average_precision_all_relevant(hits: Hits, n_relevant: Counts) -> PerUser:
     return _share(_precisions(hits), n_relevant.double(), n_relevant)
 
 
+def average_precision_listed(hits: Hits, n_relevant: Counts, n_listed: Counts) -> PerUser:
+    """Average precision over the most that this list could hold, min(its length, n); 0 for an empty one."""
+    most = torch.minimum(n_relevant, n_listed).clamp(min=1)
+    return _share(_precisions(hits), most.double(), n_relevant)
+
+
+def mean_precision(hits: Hits, n_relevant: Counts) -> PerUser:
+    """Mean of the precision at every place from 1 to k, whether it holds a target or not."""
+    at_each = (hits.cumsum(1) / _positions(hits)).mean(1)
+    return _share(at_each, torch.ones_like(n_relevant).double(), n_relevant)
+
+
 def average_precision_hits(hits: Hits, n_relevant: Counts) -> PerUser:
     """Average precision over the targets found, 0 without one."""
     return _share(_precisions(hits), _found(hits).clamp(min=1), n_relevant)
@@ -74,6 +91,20 @@ def ndcg(hits: Hits, n_relevant: Counts) -> PerUser:
 def ndcg_full_ideal(hits: Hits, n_relevant: Counts) -> PerUser:
     """How early the targets come, against an ideal list of all n targets."""
     return _share((hits * _discounts(hits.shape[1])).sum(1), _ideal(n_relevant), n_relevant)
+
+
+def ndcg_over_k(hits: Hits, n_relevant: Counts) -> PerUser:
+    """How early the targets come, against k targets in a row, however few the user has."""
+    ideal = _ideal(torch.full_like(n_relevant, hits.shape[1]))
+    return _share((hits * _discounts(hits.shape[1])).sum(1), ideal, n_relevant)
+
+
+def ndcg_first_two_equal(hits: Hits, n_relevant: Counts) -> PerUser:
+    """NDCG with the discount log2(position), which is 1 at the first two places: it does not matter which of them."""
+    k = hits.shape[1]
+    discounts = 1 / torch.log2(_positions(hits).clamp(min=2))
+    ideal = discounts.cumsum(0)[n_relevant.clamp(1, k) - 1]
+    return _share((hits * discounts).sum(1), ideal, n_relevant)
 
 
 def ndcg_graded(gains: Gains, best: Gains) -> PerUser:
@@ -140,8 +171,15 @@ BY_HITS: dict[str, Callable[[Hits, Counts], PerUser]] = {
     "map": average_precision,
     "map_all_relevant": average_precision_all_relevant,
     "map_hits": average_precision_hits,
+    "mean_precision": mean_precision,
     "ndcg": ndcg,
     "ndcg_full_ideal": ndcg_full_ideal,
+    "ndcg_over_k": ndcg_over_k,
+    "ndcg_first_two_equal": ndcg_first_two_equal,
+}
+BY_LENGTH: dict[str, Callable[[Hits, Counts, Counts], PerUser]] = {
+    "precision_listed": precision_listed,
+    "map_listed": average_precision_listed,
 }
 BY_GAINS: dict[str, Callable[[Gains, Gains], PerUser]] = {
     "ndcg_graded": ndcg_graded,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MinLen
 
 from recsys_cli.errors import ConfigError, nearest
 from recsys_cli.evaluation.catalogue import METRICS, Metric, find_metric
+from recsys_cli.evaluation.dialects import DIALECTS, DialectName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class RankingProtocol:
         metrics: Names from `METRICS` that judge a ranking.
         primary: The value that validation and comparisons go by, such as `ndcg_at_10`.
         exclude_seen: Whether items that the user already had are taken out of the ranking.
+        dialect: Whose definitions the names of metrics have; "recsys" means our own.
 
     Raises:
         ConfigError: A name is unknown or twice there, a cut-off is not positive or twice there, or `primary` is
@@ -30,11 +32,22 @@ class RankingProtocol:
     metrics: Annotated[list[str], MinLen(1)]
     primary: str
     exclude_seen: bool
+    dialect: DialectName
 
     def __post_init__(self) -> None:
+        if self.dialect not in DIALECTS:
+            raise ConfigError(
+                f"evaluation.dialect={self.dialect!r} is not known",
+                nearest(self.dialect, list(DIALECTS)),
+            )
         self._check_cutoffs()
         self._check_metrics()
         self._check_primary()
+
+    @property
+    def better(self) -> Literal["higher"]:
+        """Which direction of `primary` is an improvement."""
+        return "higher"
 
     @property
     def longest(self) -> int:
@@ -45,6 +58,21 @@ class RankingProtocol:
     def keys(self) -> list[str]:
         """The names of all values, metric by metric."""
         return [key for name in self.metrics for key in METRICS[name].keys(self.cutoffs)]
+
+    def variant(self, name: str) -> str:
+        """The metric that is computed under this name, in the protocol's dialect."""
+        return DIALECTS[self.dialect].variant(name)
+
+    def in_words(self) -> str:
+        """Which of the asked metrics another library defines otherwise; empty where none is."""
+        dialect = DIALECTS[self.dialect]
+        told = [f"{n} is {v}" for n in self.metrics if (v := dialect.variant(n)) != n]
+        if self.dialect == "recsys":
+            return ""
+        what = ", ".join(told) or "for these names the same as ours"
+        return (
+            f"metrics as {dialect.library} defines them: {what} (evaluation.dialect={self.dialect})"
+        )
 
     def _check_cutoffs(self) -> None:
         for k in self.cutoffs:

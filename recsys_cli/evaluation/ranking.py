@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from recsys_cli.data.split import Holdout
 from recsys_cli.errors import DataError
 from recsys_cli.evaluation.beyond import coverage, gini, mean_of_list, self_information
-from recsys_cli.evaluation.metrics import BY_GAINS, BY_HITS
+from recsys_cli.evaluation.category_metrics import of_categories
+from recsys_cli.evaluation.metrics import BY_GAINS, BY_HITS, BY_LENGTH
 from recsys_cli.evaluation.protocol import RankingProtocol
 from recsys_cli.evaluation.scoring import Ranking, rank
 from recsys_cli.evaluation.targets import Targets, all_targets, warm_targets
@@ -81,7 +82,8 @@ def evaluate(
         what: Name of the part, for the bar.
 
     Raises:
-        DataError: No user has a target, or the targets' values do not suit a graded metric.
+        DataError: No user has a target, the targets' values do not suit a graded metric, or the items have no
+            categories and a metric needs them.
         DivergedError: A score is NaN or infinite.
         ModelError: The scores have the wrong shape or type.
     """
@@ -102,6 +104,7 @@ def measure(
     """All metrics of given lists."""
     accuracy = _accuracy(ranking, targets, protocol)
     per_user = accuracy | ranking.from_scores | _properties(ranking, holdout, protocol)
+    per_user |= of_categories(ranking, holdout, protocol)
     means = _means(per_user) | _of_catalogue(ranking, targets.n_items, protocol)
     metrics = {key: means[key] for key in protocol.keys if key in means}
     warm = warm_targets(holdout)
@@ -126,7 +129,7 @@ def measure(
 def _check_targets(targets: Targets, protocol: RankingProtocol) -> None:
     if not len(targets.keys):
         raise DataError("no user has a target", "choose a split that leaves something to predict")
-    graded = [name for name in protocol.metrics if name in BY_GAINS]
+    graded = [name for name in protocol.metrics if protocol.variant(name) in BY_GAINS]
     low, high = float(targets.values.min()), float(targets.values.max())
     if graded and not 0 <= low <= high <= LARGEST_GRADE:
         raise DataError(
@@ -138,7 +141,8 @@ def _check_targets(targets: Targets, protocol: RankingProtocol) -> None:
 
 def _accuracy(ranking: Ranking, targets: Targets, protocol: RankingProtocol) -> PerUser:
     """The metrics that compare lists with targets; a user without a target has NaN."""
-    names = [name for name in protocol.metrics if name in BY_HITS or name in BY_GAINS]
+    variants = {name: protocol.variant(name) for name in protocol.metrics}
+    names = [n for n, v in variants.items() if v in BY_HITS or v in BY_LENGTH or v in BY_GAINS]
     values = {f"{n}_at_{k}": np.empty(len(ranking.users)) for n in names for k in protocol.cutoffs}
     for start in range(0, len(ranking.users), USERS_AT_ONCE):
         rows = slice(start, start + USERS_AT_ONCE)
@@ -146,15 +150,18 @@ def _accuracy(ranking: Ranking, targets: Targets, protocol: RankingProtocol) -> 
         found, gained = targets.find(users, ranking.items[rows])
         hits, gains = torch.from_numpy(found), torch.from_numpy(gained)
         n_relevant = torch.from_numpy(targets.counts(users))
-        if any(name in BY_GAINS for name in names):
+        listed = torch.from_numpy(ranking.items[rows] != NO_ITEM)
+        if any(variants[name] in BY_GAINS for name in names):
             best = torch.from_numpy(targets.best_values(users, protocol.longest))
         for name in names:
+            variant = variants[name]
             for k in protocol.cutoffs:
-                value = (
-                    BY_HITS[name](hits[:, :k], n_relevant)
-                    if name in BY_HITS
-                    else BY_GAINS[name](gains[:, :k], best[:, :k])
-                )
+                if variant in BY_HITS:
+                    value = BY_HITS[variant](hits[:, :k], n_relevant)
+                elif variant in BY_LENGTH:
+                    value = BY_LENGTH[variant](hits[:, :k], n_relevant, listed[:, :k].sum(1))
+                else:
+                    value = BY_GAINS[variant](gains[:, :k], best[:, :k])
                 values[f"{name}_at_{k}"][rows] = value.numpy()
     return values
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from recsys_cli.data.categories import Categories
 from recsys_cli.data.interactions import Interactions, Vocabulary
 from recsys_cli.data.split import Holdout
 from recsys_cli.evaluation.protocol import RankingProtocol
@@ -31,7 +32,13 @@ def events(pairs: Sequence[Mapping[int, float]], n_items: int) -> Interactions:
         rows=np.arange(len(users)),
         user_ids=Vocabulary(np.array([f"u{user}" for user in range(len(pairs))])),
         item_ids=Vocabulary(np.arange(n_items) + 100),
+        item_categories=categories(n_items),
     )
+
+
+def categories(n_items: int) -> Categories:
+    """Every combination of three categories, none among them, over and over."""
+    return Categories(("a", "b", "c"), (np.arange(n_items)[:, None] >> np.arange(3)) % 2 == 1)
 
 
 @dataclass
@@ -77,7 +84,12 @@ class Table(nn.Module):
 
 
 def protocol(metrics: list[str], cutoffs: list[int], **other: Any) -> RankingProtocol:
-    settings: dict[str, Any] = {"primary": f"ndcg_at_{cutoffs[0]}", "exclude_seen": True, **other}
+    settings: dict[str, Any] = {
+        "primary": f"ndcg_at_{cutoffs[0]}",
+        "exclude_seen": True,
+        "dialect": "recsys",
+        **other,
+    }
     metrics = metrics if "ndcg" in metrics or "primary" in other else ["ndcg", *metrics]
     return RankingProtocol(cutoffs=cutoffs, metrics=metrics, **settings)
 

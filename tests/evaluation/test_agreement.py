@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
 from recsys_cli.data.split import Holdout
-from recsys_cli.evaluation.metrics import BY_GAINS, BY_HITS
+from recsys_cli.evaluation.dialects import DIALECTS
+from recsys_cli.evaluation.metrics import BY_GAINS, BY_HITS, BY_LENGTH
 from recsys_cli.evaluation.protocol import RankingProtocol
 from tests.evaluation import twins
-from tests.evaluation.cases import Case, protocol, random_case
+from tests.evaluation.cases import Case, categories, protocol, random_case
 
 CUTOFFS = [1, 3, 10]
 TOLERANCE = 1e-9
 EVERY = [
     *BY_HITS,
+    *BY_LENGTH,
     *BY_GAINS,
     "r_precision",
     "user_auc",
@@ -30,6 +32,8 @@ EVERY = [
     "gini",
     "novelty",
     "popularity",
+    "diversity",
+    "calibration",
 ]
 RANX = {
     f"{ours}_at_{k}": f"{theirs}@{k}"
@@ -96,6 +100,30 @@ def test_ir_measures(seed, n_items):
             assert_equal(result.per_user[key], expected)
 
 
+IR_MEASURES = {
+    "ndcg": ir_measures.nDCG,
+    "recall": ir_measures.R,
+    "precision": ir_measures.P,
+    "hit": ir_measures.Success,
+    "mrr": ir_measures.RR,
+    "map": ir_measures.AP,
+}
+
+
+@many_users
+@given(seeds, catalogues)
+def test_the_dialect_of_ir_measures_is_what_it_computes_from_targets_with_values(seed, n_items):
+    assert set(IR_MEASURES) == set(DIALECTS["ir_measures"].variants)
+    case = random_case(seed, n_items)
+    result = case.evaluate(protocol(list(IR_MEASURES), CUTOFFS, dialect="ir_measures"))
+    keys = {f"{name}_at_{k}": IR_MEASURES[name] @ k for name in IR_MEASURES for k in CUTOFFS}
+    found = ir_measures.iter_calc(list(keys.values()), *run(case, binary=False))
+    values = {(metric.measure, metric.query_id): metric.value for metric in found}
+    for key, measure in keys.items():
+        expected = [values[measure, f"u{user:03d}"] for user in range(len(case.targets))]
+        assert_equal(result.per_user[key], expected)
+
+
 @many_users
 @given(seeds, st.integers(2, 25))
 def test_scikit_learn(seed, n_items):
@@ -137,6 +165,37 @@ def test_ranx():
             assert_equal(np.array(ours[name]), theirs[their_name])
 
 
+RANX_NAMES = {
+    "ndcg": "ndcg",
+    "recall": "recall",
+    "precision": "precision",
+    "hit": "hit_rate",
+    "mrr": "mrr",
+    "map": "map",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::Warning")  # its compiler warns about its own casts
+def test_the_dialect_of_ranx_is_what_it_computes_from_targets_with_values():
+    ranx = pytest.importorskip("ranx", reason="ranx (another evaluation library) is not installed")
+    assert set(RANX_NAMES) == set(DIALECTS["ranx"].variants)
+    for seed in range(10):
+        case = random_case(seed, 15 + seed)
+        result = case.evaluate(protocol(list(RANX_NAMES), CUTOFFS, dialect="ranx"))
+        qrels, lists = run(case, binary=False)
+        asked = [user for user in range(len(case.targets)) if f"u{user:03d}" in lists]
+        measures = {f"{n}_at_{k}": f"{RANX_NAMES[n]}@{k}" for n in RANX_NAMES for k in CUTOFFS}
+        theirs = ranx.evaluate(
+            ranx.Qrels({user: qrels[user] for user in lists}),
+            ranx.Run(lists),
+            list(measures.values()),
+            return_mean=False,
+        )
+        for key, measure in measures.items():
+            assert_equal(result.per_user[key][asked], theirs[measure])
+
+
 @many_users
 @given(seeds, catalogues, st.booleans(), st.booleans())
 def test_plain_python(seed, n_items, ties, exclude_seen):
@@ -156,6 +215,14 @@ def test_plain_python(seed, n_items, ties, exclude_seen):
         tied = [twins.tied(scores, own, k) for scores, own, _ in rows]
         assert_equal(result.per_user[f"tied_at_{k}"], tied)
         _compare_beyond(result, case.holdout(), lists, k)
+        kinds = [set(np.flatnonzero(row)) for row in categories(n_items).of_items]
+        diverse = [twins.diversity(ranked, kinds) for ranked in lists]
+        assert_equal(result.per_user[f"diversity_at_{k}"], diverse)
+        calibrated = [
+            twins.calibration(ranked, own, kinds)
+            for ranked, own in zip(lists, case.seen, strict=True)
+        ]
+        assert_equal(result.per_user[f"calibration_at_{k}"], calibrated)
     _compare_means(result, rules)
 
 

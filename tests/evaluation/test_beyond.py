@@ -1,9 +1,16 @@
-from math import isnan, log2
+from math import isnan, log, log2
 
 import pytest
 import torch
 
-from recsys_cli.evaluation.beyond import coverage, gini, mean_of_list, self_information
+from recsys_cli.evaluation.beyond import (
+    calibration,
+    coverage,
+    diversity,
+    gini,
+    mean_of_list,
+    self_information,
+)
 
 
 def test_coverage_by_hand():
@@ -40,3 +47,38 @@ def test_mean_of_list_by_hand():
 def test_novelty_is_lower_for_popular_lists():
     bits = self_information(torch.tensor([100.0, 3.0]).double(), 128)
     assert bits[0] < bits[1] == log2(128 / 3)
+
+
+# of which of three categories an item is
+A, B, AB, ABC, NONE = [1, 0, 0], [0, 1, 0], [1, 1, 0], [1, 1, 1], [0, 0, 0]
+
+
+def test_diversity_by_hand():
+    lists = torch.tensor([[A, B, A], [A, AB, ABC], [A, NONE, AB], [A, NONE, NONE], [NONE] * 3])
+    value = diversity(lists.bool())
+    assert value[0].item() == pytest.approx(2 / 3)  # pairs: 1, 0, 1
+    assert value[1].item() == pytest.approx((1 / 2 + 2 / 3 + 1 / 3) / 3)
+    assert value[2].item() == pytest.approx(1 / 2)  # the item of no category is left out
+    assert value[3:].isnan().all()  # no pair
+
+
+def test_calibration_by_hand():
+    taste = torch.tensor([[3.0, 1.0, 0.0]]).double()  # 3/4 and 1/4
+    equal, one = torch.tensor([[A, A, A, B]]).bool(), torch.tensor([[A, A, A, NONE]]).bool()
+    assert calibration(equal, taste).item() == pytest.approx(0, abs=1e-12)
+    p, q = (0.75, 0.25), (0.99 + 0.01 * 0.75, 0.01 * 0.25)
+    expected = sum(a * log(a / b) for a, b in zip(p, q, strict=True))
+    assert calibration(one, taste).item() == pytest.approx(expected)
+    mixed = torch.tensor([[AB, A]]).bool()  # A: 1/2 + 1, B: 1/2 of two items
+    assert calibration(mixed, taste).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_calibration_is_worst_where_a_list_has_nothing_of_a_taste():
+    worst = calibration(torch.tensor([[B]]).bool(), torch.tensor([[1.0, 0.0, 0.0]]).double())
+    assert worst.item() == pytest.approx(log(100))
+
+
+def test_calibration_needs_a_taste_and_a_list():
+    nothing, some = torch.zeros(1, 3).double(), torch.tensor([[1.0, 1.0, 0.0]]).double()
+    assert calibration(torch.tensor([[A]]).bool(), nothing).isnan().all()
+    assert calibration(torch.tensor([[NONE]]).bool(), some).isnan().all()

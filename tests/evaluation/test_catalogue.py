@@ -5,7 +5,8 @@ import pytest
 from recsys_cli.errors import ConfigError
 from recsys_cli.evaluation.beyond import coverage, gini
 from recsys_cli.evaluation.catalogue import METRICS, find_metric
-from recsys_cli.evaluation.metrics import BY_GAINS, BY_HITS
+from recsys_cli.evaluation.category_metrics import NAMES as CATEGORY_NAMES
+from recsys_cli.evaluation.metrics import BY_GAINS, BY_HITS, BY_LENGTH
 from recsys_cli.evaluation.scoring import NEEDS_SCORES
 from recsys_cli.evaluation.values import BY_VALUES
 from tests.evaluation.cases import protocol, random_case
@@ -15,8 +16,8 @@ RANKING = [name for name, metric in METRICS.items() if metric.of == "ranking"]
 
 def test_every_description_has_code_and_the_other_way_round():
     assert {name for name, metric in METRICS.items() if metric.of == "values"} == set(BY_VALUES)
-    of_lists = {coverage.__name__, gini.__name__, "novelty", "popularity"}
-    assert set(RANKING) == {*BY_HITS, *BY_GAINS, *NEEDS_SCORES, *of_lists}
+    of_lists = {coverage.__name__, gini.__name__, "novelty", "popularity", *CATEGORY_NAMES}
+    assert set(RANKING) == {*BY_HITS, *BY_LENGTH, *BY_GAINS, *NEEDS_SCORES, *of_lists}
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
@@ -31,8 +32,8 @@ def test_descriptions_are_one_line_and_names_are_keys(metric):
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_values_stay_in_the_described_range(ties):
-    result = random_case(5, 20, ties=ties, n_users=60).evaluate(protocol(RANKING, [1, 4, 30]))
-    assert len(result.metrics) == sum(len(METRICS[name].keys([1, 4, 30])) for name in RANKING)
+    result = random_case(5, 20, ties=ties, n_users=60).evaluate(protocol(RANKING, [2, 4, 30]))
+    assert len(result.metrics) == sum(len(METRICS[name].keys([2, 4, 30])) for name in RANKING)
     for key, value in result.metrics.items():
         metric = find_metric(key.split("_at_")[0])
         assert metric.low <= value <= metric.high, key

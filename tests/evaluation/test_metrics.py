@@ -5,7 +5,7 @@ import torch
 
 from recsys_cli.evaluation import metrics
 from recsys_cli.evaluation.catalogue import METRICS
-from recsys_cli.evaluation.metrics import BY_GAINS, BY_HITS
+from recsys_cli.evaluation.metrics import BY_GAINS, BY_HITS, BY_LENGTH
 
 LOG3 = log2(3)  # the discount at position 2 is 1 / log2(3); at 1 it is 1, at 3 it is 1 / 2
 
@@ -37,8 +37,22 @@ BY_HAND = [
     ("ndcg", [1, 0, 1], 2, 1.5 / (1 + 1 / LOG3)),  # (1 + 1/2) / (1 + 1/log2 3)
     ("ndcg_full_ideal", [1, 1], 3, (1 + 1 / LOG3) / (1.5 + 1 / LOG3)),  # ideal over all 3
     ("ndcg_full_ideal", [1, 0, 1], 2, 1.5 / (1 + 1 / LOG3)),  # n < k: as ndcg
+    ("ndcg_over_k", [1, 0, 0], 1, 1 / (1.5 + 1 / LOG3)),  # ideal of 3 in a row, for 1 target
+    ("ndcg_first_two_equal", [0, 1, 0], 1, 1.0),  # the second place weighs as the first
+    ("ndcg_first_two_equal", [0, 0, 1], 2, 1 / LOG3 / 2),  # (1/log2 3) / (1 + 1)
+    ("ndcg_first_two_equal", [1, 0, 1], 5, (1 + 1 / LOG3) / (2 + 1 / LOG3)),  # min(3, 5)
+    ("mean_precision", [1, 0, 0], 9, (1 + 1 / 2 + 1 / 3) / 3),
+    ("mean_precision", [0, 0, 1], 1, 1 / 9),  # (0 + 0 + 1/3) / 3
     ("r_precision", [1, 0, 1, 1], 2, 0.5),  # 1 of the first 2
     ("r_precision", [1, 0, 1, 1], 4, 0.75),  # 3 of the first 4
+]
+LENGTH_BY_HAND = [
+    # metric, hits at k = 4 places, targets n, items in the list, value
+    ("precision_listed", [1, 0, 0, 0], 3, 2, 0.5),  # 1 of 2 items
+    ("precision_listed", [0, 0, 0, 0], 3, 0, 0.0),  # no list
+    ("map_listed", [0, 1, 0, 0], 3, 2, 0.25),  # (1/2) / min(2, 3)
+    ("map_listed", [0, 1, 0, 0], 1, 2, 0.5),  # (1/2) / min(2, 1)
+    ("map_listed", [0, 0, 0, 0], 3, 0, 0.0),
 ]
 GRADED_BY_HAND = [
     # metric, values at the places of the list, all target values in descending order, value
@@ -59,6 +73,13 @@ def values_of(name):
 def test_by_hand(name, hits, n, expected):
     value = values_of(name)(torch.tensor([hits]).bool(), torch.tensor([n]))
     assert value.dtype == torch.float64
+    assert value.tolist() == [pytest.approx(expected, abs=1e-12)]
+
+
+@pytest.mark.parametrize(("name", "hits", "n", "length", "expected"), LENGTH_BY_HAND)
+def test_by_hand_of_short_lists(name, hits, n, length, expected):
+    counts = torch.tensor([n]), torch.tensor([length])
+    value = BY_LENGTH[name](torch.tensor([hits]).bool(), *counts)
     assert value.tolist() == [pytest.approx(expected, abs=1e-12)]
 
 
@@ -124,7 +145,9 @@ def test_bounds_and_the_best_list(name):
     assert value.max() == value[7] == METRICS[name].high
 
 
-@pytest.mark.parametrize("name", sorted(set(BY_HITS) - {"recall", "recall_capped", "precision", "hit"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(BY_HITS) - {"recall", "recall_capped", "precision", "hit"})
+)
 def test_earlier_is_better(name):
     early, late = torch.tensor([[1, 0, 0], [0, 0, 1]]).bool()
     n = torch.tensor([2])

@@ -9,12 +9,14 @@ import yaml
 from recsys_cli.errors import ConfigError
 from recsys_cli.evaluation.protocol import RankingProtocol
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "evaluation").glob("*.yaml"))
+FOLDER = Path(__file__).parents[2] / "configs" / "evaluation"
+CONFIGS = [p for p in sorted(FOLDER.glob("*.yaml")) if "RankingProtocol" in p.read_text()]
 GOOD: dict[str, Any] = {
     "cutoffs": [5, 10],
     "metrics": ["ndcg", "gini", "user_auc"],
     "primary": "ndcg_at_10",
     "exclude_seen": True,
+    "dialect": "recsys",
 }
 
 
@@ -37,6 +39,7 @@ def test_keys_are_metric_by_metric():
         ({"cutoffs": []}, "evaluation.cutoffs is empty"),
         ({"primary": "ndcg_at_20"}, "evaluation.primary='ndcg_at_20' .*did you mean 'ndcg_at_"),
         ({"primary": "ndcg"}, "evaluation.primary='ndcg' is not among"),
+        ({"dialect": "lenskit "}, "evaluation.dialect='lenskit ' .*did you mean 'lenskit'"),
         ({"primary": "gini_at_10"}, "'gini_at_10' is not better when higher"),
     ],
 )

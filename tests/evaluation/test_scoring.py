@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,3 +146,14 @@ def test_the_mode_is_put_back_after_an_error_too():
         evaluate(model, case.holdout(), RULES, device=CPU)
     assert model.modes == [False]
     assert model.training
+
+
+def test_what_is_seen_may_be_more_than_what_is_asked_with():
+    """Item 2 is no part of the history, and is kept out of the list all the same."""
+    case = Case(np.array([[1.0, 2.0, 4.0, 3.0]]), [{0}], [{3: 1.0}])
+    asked = case.holdout()
+    more = Case(case.scores, [{0, 2}], [{3: 1.0}]).holdout()
+    apart = replace(asked, excluded=more.history)
+    rules = protocol(["recall"], [1])
+    assert evaluate(Table(case.scores), asked, rules, device=CPU).ranked.tolist() == [[2]]
+    assert evaluate(Table(case.scores), apart, rules, device=CPU).ranked.tolist() == [[3]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log2, nan
+from math import log, log2, nan
 
 
 def ranked_list(scores, seen, k):
@@ -29,6 +29,10 @@ def dcg(gains):
     return sum(gain / log2(i + 2) for i, gain in enumerate(gains))
 
 
+def dcg_first_two_equal(gains):
+    return sum(gain / log2(max(i + 1, 2)) for i, gain in enumerate(gains))
+
+
 def mrr(ranked, targets):
     return next((1 / (i + 1) for i, item in enumerate(ranked) if item in targets), 0.0)
 
@@ -43,13 +47,20 @@ AT_K = {
     "recall": lambda r, t, k: found(r, t) / len(t),
     "recall_capped": lambda r, t, k: found(r, t) / min(k, len(t)),
     "precision": lambda r, t, k: found(r, t) / k,
+    "precision_listed": lambda r, t, k: found(r, t) / len(r) if r else 0.0,
     "hit": lambda r, t, k: 1.0 if found(r, t) else 0.0,
     "mrr": lambda r, t, k: mrr(r, t),
     "map": lambda r, t, k: precisions(r, t) / min(k, len(t)),
     "map_all_relevant": lambda r, t, k: precisions(r, t) / len(t),
     "map_hits": lambda r, t, k: precisions(r, t) / found(r, t) if found(r, t) else 0.0,
+    "map_listed": lambda r, t, k: precisions(r, t) / min(len(r), len(t)) if r else 0.0,
+    "mean_precision": lambda r, t, k: sum(found(r[:i], t) / i for i in range(1, k + 1)) / k,
     "ndcg": lambda r, t, k: dcg([i in t for i in r]) / dcg([1] * min(k, len(t))),
     "ndcg_full_ideal": lambda r, t, k: dcg([i in t for i in r]) / dcg([1] * len(t)),
+    "ndcg_over_k": lambda r, t, k: dcg([i in t for i in r]) / dcg([1] * k),
+    "ndcg_first_two_equal": lambda r, t, k: (
+        dcg_first_two_equal([i in t for i in r]) / dcg_first_two_equal([1] * min(k, len(t)))
+    ),
     "ndcg_graded": lambda r, t, k: graded(r, t, k, lambda value: 2**value - 1),
     "ndcg_graded_linear": lambda r, t, k: graded(r, t, k, lambda value: value),
 }
@@ -93,3 +104,23 @@ def gini(lists, n_items):
 
 def mean_over(ranked, value):
     return sum(value[item] for item in ranked) / len(ranked) if ranked else nan
+
+
+def diversity(ranked, kinds):
+    sets = [kinds[item] for item in ranked if kinds[item]]
+    pairs = [(a, b) for i, a in enumerate(sets) for b in sets[i + 1 :]]
+    return sum(1 - len(a & b) / len(a | b) for a, b in pairs) / len(pairs) if pairs else nan
+
+
+def calibration(ranked, had, kinds):
+    def mix(items):
+        known = [kinds[item] for item in items if kinds[item]]
+        return {
+            name: sum((name in own) / len(own) for own in known) / len(known)
+            for name in set().union(*known)
+        }
+
+    taste, shown = mix(had), mix(ranked)
+    if not taste or not shown:
+        return nan
+    return sum(p * log(p / (0.99 * shown.get(name, 0) + 0.01 * p)) for name, p in taste.items())
