@@ -35,8 +35,17 @@ class Tracker(Protocol):
         """
         ...
 
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Note numbers of this step; keys like `valid_ndcg_at_10`, values finite."""
+    def metrics(
+        self, values: Mapping[str, float], step: int = 0, time_ms: int | None = None
+    ) -> None:
+        """Note numbers of this step; keys like `valid_ndcg_at_10`, values finite.
+
+        Args:
+            values: Numbers by key.
+            step: The epoch, or the place in another order.
+            time_ms: When they were measured, in milliseconds since 1970; None = now. The same number of the same
+                step and moment is kept once, however often it is noted.
+        """
         ...
 
     def artifact(self, path: Path) -> None:
@@ -77,7 +86,9 @@ class NoTracker:
         """Return an empty id."""
         return ""
 
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+    def metrics(
+        self, values: Mapping[str, float], step: int = 0, time_ms: int | None = None
+    ) -> None:
         """Do nothing."""
 
     def artifact(self, path: Path) -> None:

@@ -131,7 +131,9 @@ class MlflowTracker:
             context = InputTag("mlflow.data.context", "training")
             client.log_inputs(self._run_id, datasets=[DatasetInput(entity, [context])])
 
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+    def metrics(
+        self, values: Mapping[str, float], step: int = 0, time_ms: int | None = None
+    ) -> None:
         """Note numbers of this step; they are written within `flush_seconds` of the next note.
 
         Raises:
@@ -141,14 +143,14 @@ class MlflowTracker:
         from mlflow.entities import Metric
 
         self._open_client()
-        now = int(time.time() * 1000)
+        moment = int(time.time() * 1000) if time_ms is None else time_ms
         for key, value in values.items():
             if not math.isfinite(value):
                 raise DivergedError(
                     f"metric {key} at step {step} is {float(value)}, expected a finite number",
                     "lower the learning rate or look for such values in the data",
                 )
-            self._waiting.append(Metric(key, float(value), now, step))
+            self._waiting.append(Metric(key, float(value), moment, step))
         if time.monotonic() - self._flushed_at >= self._flush_seconds:
             self._flush()
 

@@ -1,13 +1,16 @@
 """The two ways to learn: at once, or by gradient descent with validation after each epoch.
 
 Neither knows how validation is measured or where numbers are written: both come in as functions.
+
+Between two steps a training can be saved, and gone on with so that it ends with the same bits.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any
 
 import torch
@@ -20,31 +23,15 @@ from recsys_cli.devices import Device
 from recsys_cli.errors import DivergedError
 from recsys_cli.progress import Bar, Progress
 from recsys_cli.seeds import isolated
-from recsys_cli.training.early_stopping import EarlyStopping
+from recsys_cli.training.checkpoint import Checkpoints
+from recsys_cli.training.early_stopping import Direction, EarlyStopping
+from recsys_cli.training.interruption import Interruption, deferred
 from recsys_cli.training.optimisers import OptimiserName, make_optimiser
+from recsys_cli.training.state import History, TrainingState
 
 Validate = Callable[[], Mapping[str, float]]
 Report = Callable[[int, Mapping[str, float]], None]
 CHECK_EVERY_STEPS = 50
-
-
-@dataclass
-class History:
-    """What happened in training.
-
-    Attributes:
-        epochs: Epochs that ran.
-        best_epoch: The epoch whose weights the model has now; 0 for a closed form.
-        epoch_seconds: Time of each epoch without validation.
-        validation_seconds: Time of each validation.
-        examples: Things predicted in an epoch.
-    """
-
-    epochs: int = 0
-    best_epoch: int = 0
-    epoch_seconds: list[float] = field(default_factory=list)
-    validation_seconds: list[float] = field(default_factory=list)
-    examples: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +48,10 @@ class ClosedFormTrainer:
         validate: Validate,
         report: Report,
         progress: Progress,
+        better: Direction = "higher",
+        checkpoints: Checkpoints | None = None,
     ) -> History:
-        """Solve; validation is measured once, by the caller."""
+        """Solve; validation is measured once, by the caller, and there is nothing to go on from."""
         start = time.perf_counter()
         with progress.bar(f"fit {type(model).__name__}", 1, "step") as bar:
             model.fit(train)
@@ -82,6 +71,8 @@ class GradientTrainer:
         lr: Step size.
         validate_every: Epochs between validations.
         patience: Validations without a better value after which to stop.
+        checkpoint_seconds: Least seconds between checkpoints; 0 = one at the end of each epoch.
+        checkpoint_every_steps: One after so many steps too; None = no.
         seed: From which order, negatives and dropout are derived.
     """
 
@@ -91,6 +82,8 @@ class GradientTrainer:
     lr: Annotated[float, Gt(0), Le(100)]
     validate_every: Annotated[int, Ge(1), Le(100_000)]
     patience: Annotated[int, Ge(1), Le(100_000)]
+    checkpoint_seconds: Annotated[float, Ge(0), Le(86_400)]
+    checkpoint_every_steps: Annotated[int, Ge(1), Le(1_000_000_000)] | None
     seed: int
 
     def batches(self, model: Any, train: Interactions, device: Device) -> Batches:
@@ -109,6 +102,8 @@ class GradientTrainer:
         validate: Validate,
         report: Report,
         progress: Progress,
+        better: Direction = "higher",
+        checkpoints: Checkpoints | None = None,
     ) -> History:
         """Train, and leave the model with the weights of its best validated epoch.
 
@@ -116,73 +111,175 @@ class GradientTrainer:
             model: A `Trained` model, on the device.
             train: Events to learn from.
             device: Where the model is.
-            primary: The validation metric that chooses the epoch; greater is better.
+            primary: The validation metric that chooses the epoch.
             validate: Measures the model on the validation part.
             report: Is told each epoch's numbers.
             progress: Shows the steps.
+            better: Which direction of `primary` is an improvement.
+            checkpoints: Where the state is kept; what is there already is gone on with. None = nowhere.
 
         Raises:
             DivergedError: The loss is no longer a finite number.
+            CheckpointError: What is kept is corrupt, or not of this model.
+            ResourceError: A checkpoint cannot be written.
         """
         batches = self.batches(model, train, device)
-        optimiser = make_optimiser(self.optimiser, model.parameters(), self.lr)
-        stopping = EarlyStopping(self.patience)
-        history = History(examples=batches.n_examples)
+        state = TrainingState(
+            model,
+            make_optimiser(self.optimiser, model.parameters(), self.lr),
+            EarlyStopping(self.patience, better),
+            History(examples=batches.n_examples),
+            loss_sum=torch.zeros((), device=device.torch),
+        )
         title = f"train {type(model).__name__}"
-        with progress.bar(title, self.epochs * len(batches), "step") as bar:
-            for epoch in range(1, self.epochs + 1):
-                start = time.perf_counter()
-                loss = self._epoch(model, optimiser, batches, epoch, device, bar)
-                history.epoch_seconds.append(time.perf_counter() - start)
-                history.epochs = epoch
-                numbers = {"train_loss": loss, "epoch_seconds": history.epoch_seconds[-1]}
-                stop = False
-                if epoch % self.validate_every == 0 or epoch == self.epochs:
-                    start = time.perf_counter()
-                    metrics = validate()
-                    history.validation_seconds.append(time.perf_counter() - start)
+        with (
+            deferred() as stop,
+            progress.bar(title, self.epochs * len(batches), "step") as bar,
+        ):
+            keeper = _Keeper(self, state, checkpoints, stop, progress, steps=len(batches))
+            keeper.resume()
+            bar.advance((state.epoch - 1) * len(batches) + state.step)
+            while state.epoch <= self.epochs and not state.stopping.exhausted:
+                loss = self._epoch(state, batches, device, bar, keeper)
+                numbers = {"train_loss": loss, "epoch_seconds": state.seconds}
+                if state.epoch % self.validate_every == 0 or state.epoch == self.epochs:
+                    metrics, seconds = keeper.interruptible(validate)
                     numbers |= {f"valid_{name}": value for name, value in metrics.items()}
-                    stop = stopping.update(epoch, metrics[primary], model)
-                    bar.advance(0, epoch=epoch, loss=loss, **{primary: metrics[primary]})
-                report(epoch, numbers)
-                if stop:
-                    progress.note(
-                        f"stopped after epoch {epoch}: {primary} has not passed "
-                        f"{stopping.best_value:.4f} (epoch {stopping.best_epoch}) for {self.patience} validations"
-                    )
-                    break
-        stopping.restore(model)
+                    state.stopping.update(state.epoch, metrics[primary], model)
+                    state.history.validation_seconds.append(seconds)
+                    shown = {primary: metrics[primary]}
+                    bar.advance(0, epoch=state.epoch, loss=loss, **shown)
+                report(state.epoch, numbers)
+                state.history.epoch_seconds.append(state.seconds)
+                state.history.epochs = state.epoch
+                state.end_epoch()
+                keeper.after_epoch()
+        return self._end(state, primary, progress)
+
+    def _end(self, state: TrainingState, primary: str, progress: Progress) -> History:
+        """Leave the best weights, and say why there are no more epochs."""
+        stopping, history = state.stopping, state.history
+        if stopping.exhausted:
+            progress.note(
+                f"stopped after epoch {history.epochs}: {primary} has not passed "
+                f"{stopping.best_value:.4f} (epoch {stopping.best_epoch}) for {self.patience} validations"
+            )
+        stopping.restore(state.model)
         history.best_epoch = stopping.best_epoch
         return history
 
     def _epoch(
         self,
-        model: Any,
-        optimiser: torch.optim.Optimizer,
+        state: TrainingState,
         batches: Batches,
-        epoch: int,
         device: Device,
         bar: Bar,
+        keeper: _Keeper,
     ) -> float:
-        """One pass; the mean loss of its steps."""
-        model.train()
-        total = torch.zeros((), device=device.torch)
+        """What is left of an epoch; the mean loss of all its steps."""
+        state.model.train()
         every = (
             CHECK_EVERY_STEPS if device.is_accelerator else 1
         )  # reading a number waits for the device
-        steps = len(batches)
-        with isolated(self.seed, "epoch", epoch):
-            for step, batch in enumerate(batches.epoch(epoch), start=1):
-                total += train_step(model, optimiser, batch)
-                if (step % every == 0 or step == steps) and not torch.isfinite(total):
-                    raise DivergedError(
-                        f"the loss of {type(model).__name__} is not finite at epoch {epoch}, step {step} "
-                        f"of {steps} (trainer.lr={self.lr:g})",
-                        "lower trainer.lr",
-                    )
+        steps, started = len(batches), time.perf_counter() - state.seconds
+        with isolated(self.seed, "epoch", state.epoch):
+            if state.step:
+                state.resume_generators()
+            for batch in islice(batches.epoch(state.epoch), state.step, None):
+                state.loss_sum += train_step(state.model, state.optimiser, batch)
+                state.step += 1
+                due = keeper.due()
+                if due or state.step % every == 0 or state.step == steps:
+                    self._check_finite(state, steps)
                 bar.advance()
+                if due:
+                    state.seconds = time.perf_counter() - started
+                    keeper.save()
         device.synchronize()
-        return float(total) / steps
+        state.seconds = time.perf_counter() - started
+        return float(state.loss_sum) / steps
+
+    def _check_finite(self, state: TrainingState, steps: int) -> None:
+        if not torch.isfinite(state.loss_sum):
+            raise DivergedError(
+                f"the loss of {type(state.model).__name__} is not finite at epoch {state.epoch}, "
+                f"step {state.step} of {steps} (trainer.lr={self.lr:g})",
+                "lower trainer.lr",
+            )
+
+
+class _Keeper:
+    """Decides when a training is saved: now and then, and when it is to stop."""
+
+    def __init__(
+        self,
+        trainer: GradientTrainer,
+        state: TrainingState,
+        checkpoints: Checkpoints | None,
+        stop: Interruption,
+        progress: Progress,
+        *,
+        steps: int,
+    ) -> None:
+        self._trainer = trainer
+        self._state = state
+        self._checkpoints = checkpoints
+        self._stop = stop
+        self._progress = progress
+        self._steps = steps
+        self._saved_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint, where there is one."""
+        saved = self._checkpoints.newest(self._progress) if self._checkpoints is not None else None
+        if saved is None:
+            return
+        state = self._state
+        state.resume(saved)
+        self._progress.note(f"going on at epoch {state.epoch}, after {state.step} steps of it")
+
+    def due(self) -> bool:
+        """Whether to save after this step."""
+        if self._stop.requested:
+            return True
+        done = (self._state.epoch - 1) * self._steps + self._state.step
+        every, seconds = self._trainer.checkpoint_every_steps, self._trainer.checkpoint_seconds
+        return (every is not None and done % every == 0) or (seconds > 0 and self._waited(seconds))
+
+    def after_epoch(self) -> None:
+        """Save at the start of an epoch, if it is time."""
+        if self._stop.requested or self._waited(self._trainer.checkpoint_seconds):
+            self.save()
+
+    def interruptible(
+        self, measure: Callable[[], Mapping[str, float]]
+    ) -> tuple[Mapping[str, float], float]:
+        """Validate, and the seconds that it took. It changes nothing, so a signal need not wait for its end."""
+        started = time.perf_counter()
+        try:
+            with self._stop.at_once():
+                return measure(), time.perf_counter() - started
+        except KeyboardInterrupt:
+            self._write()
+            raise
+
+    def save(self) -> None:
+        """Save, and stop if that is wanted."""
+        self._write()
+        if self._stop.requested:
+            self._stop.act()
+
+    def _write(self) -> None:
+        state = self._state
+        if self._checkpoints is None:
+            return
+        self._checkpoints.save(state.pack())
+        self._saved_at = time.monotonic()
+        if self._stop.requested:
+            self._progress.note(f"saved at epoch {state.epoch}, after {state.step} steps of it")
+
+    def _waited(self, seconds: float) -> bool:
+        return time.monotonic() - self._saved_at >= seconds
 
 
 def train_step(model: Any, optimiser: torch.optim.Optimizer, batch: Any) -> torch.Tensor:

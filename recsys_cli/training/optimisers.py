@@ -54,3 +54,15 @@ def make_optimiser(
     if name == "adam":
         return torch.optim.Adam(trained, lr=lr)
     return torch.optim.SGD(trained, lr=lr)
+
+
+def state_shape(name: str, parameter: Tensor) -> tuple[int, ...] | None:
+    """The shape of what an optimiser remembers of a parameter under this name; None where it is no such name."""
+    rows = parameter.shape[0] if parameter.dim() > 1 else 1
+    shapes: dict[str, tuple[int, ...]] = {
+        "sum": (rows,),
+        "step": (),
+        "exp_avg": tuple(parameter.shape),
+        "exp_avg_sq": tuple(parameter.shape),
+    }
+    return shapes.get(name)

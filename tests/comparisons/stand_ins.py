@@ -179,10 +179,22 @@ def subject(model: Any, trainer: type[GradientTrainer] = GradientTrainer) -> Sub
         split=leave_last_out(interactions=interactions, min_events=3),
         model=copy.deepcopy(model),
         trainer=trainer(
-            epochs=1, batch_size=28, optimiser="adam", lr=0.05, validate_every=1, patience=1, seed=3
+            epochs=1,
+            batch_size=28,
+            optimiser="adam",
+            lr=0.05,
+            validate_every=1,
+            patience=1,
+            checkpoint_seconds=60.0,
+            checkpoint_every_steps=None,
+            seed=3,
         ),
         protocol=RankingProtocol(
-            cutoffs=[10], metrics=["ndcg"], primary="ndcg_at_10", exclude_seen=True
+            cutoffs=[10],
+            metrics=["ndcg"],
+            primary="ndcg_at_10",
+            exclude_seen=True,
+            dialect="recsys",
         ),
         device=Device("cpu", 1),
     )

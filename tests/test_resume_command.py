@@ -1,0 +1,179 @@
+"""`recsys train --resume`: killed or stopped at any moment and started again, it ends as if nothing had happened."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys_cli.tracking.under_way import CHECKPOINT, LOCK
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+QUIET = ["--no-progress", "--json"]
+SMALL = [
+    *QUIET, "--data=demo", "data.events=3000", "device=cpu", "device.threads=1", "trainer.patience=100",
+]  # fmt: skip
+OFTEN = ["trainer.checkpoint_seconds=0", "trainer.checkpoint_every_steps=3"]
+SAID = {
+    "mf": ["--model=mf", "model.rank=8", "trainer.batch_size=256"],
+    "deep": ["--model=deep", "model.dim=8", "trainer.batch_size=256"],
+    "seq": ["--model=seq", "model.dim=8", "model.hidden=8", "model.dropout=0.3", "trainer.batch_size=256"],
+}  # fmt: skip
+FILES = {
+    "config.yaml", "history.jsonl", "metrics.json", "model.safetensors", "per_user.parquet", "recommendations.parquet",
+}  # fmt: skip
+
+
+def start(folder: Path, *said: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "recsys_cli", "train", *said],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "RECSYS_CACHE": str(folder / "cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(run: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    return dict(json.loads(out))
+
+
+def result(told: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """All that must not depend on what happened on the way."""
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    numbers = [
+        {key: value for key, value in line.items() if key not in {"time_ms", "epoch_seconds"}}
+        for line in lines
+    ]
+    kept = {key: value for key, value in told.items() if key not in {"run_id", "run_dir", "timings", "logged_at", "how_to_open"}}  # fmt: skip
+    return kept | {
+        "history": numbers,
+        "files": {path.name for path in folder.iterdir()},
+        "settings": (folder / "config.yaml").read_bytes(),
+        "weights": (folder / "model.safetensors").read_bytes(),
+        "per user": (folder / "per_user.parquet").read_bytes(),
+        "lists": (folder / "recommendations.parquet").read_bytes(),
+    }
+
+
+def often(model: str, *, epochs: int) -> list[str]:
+    """A run that saves every few steps."""
+    return [*SMALL, *OFTEN, "--tracking=none", *SAID[model], f"trainer.epochs={epochs}"]
+
+
+def saves(folder: Path) -> int:
+    """The number of the newest checkpoint, 0 = none."""
+    numbers = [path.stem for path in (folder / CHECKPOINT).glob("*.json")]
+    return max((int(number) for number in numbers), default=0)
+
+
+def kill_after(run: subprocess.Popen[str], folder: Path, *, more: int, delay: float) -> bool:
+    """Kill a run when it has saved so many times more; false where it ended before."""
+    before = saves(folder)
+    while run.poll() is None and saves(folder) < before + more:
+        time.sleep(0.002)
+    time.sleep(delay)
+    alive = run.poll() is None
+    if alive:
+        run.kill()
+    run.communicate(timeout=30)
+    return alive
+
+
+def check_kills(folder: Path, said: list[str], chance: random.Random, *, kills: int) -> int:
+    """A run that is killed so many times ends as one that is not; how many kills came before its end."""
+    whole = result(ended(start(folder, *said, "--run-dir=whole")), folder / "whole")
+    arguments, done = [*said, "--run-dir=broken", "--resume=auto"], 0
+    for _ in range(kills):
+        run = start(folder, *arguments)
+        more, delay = chance.randrange(8), chance.random() * 0.05
+        done += kill_after(run, folder / "broken", more=more, delay=delay)
+    broken = result(ended(start(folder, *arguments)), folder / "broken")
+    assert broken == whole
+    assert broken["files"] == FILES
+    return done
+
+
+def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path):
+    assert check_kills(tmp_path, often("seq", epochs=6), random.Random(1), kills=3) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "kills"), [("mf", 8), ("deep", 8), ("seq", 9)])
+def test_25_kills_change_nothing(tmp_path, model, kills):
+    said = often(model, epochs=30)
+    assert check_kills(tmp_path, said, random.Random(model), kills=kills) == kills
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, sent, code):
+    """It would not have saved before its end, and goes on with its own settings."""
+    said = [*SMALL, "--tracking=none", *SAID["mf"], "trainer.epochs=60"]
+    run = start(tmp_path, *said, "--run-dir=run")
+    wait_for_epochs(run, tmp_path / "run", 2)
+    run.send_signal(sent)
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (code, ""), err
+    assert err.splitlines()[-2:] == [
+        "go on with: recsys train --resume=run", "recsys: interrupted"
+    ]  # fmt: skip
+    assert saves(tmp_path / "run") == 1
+    assert not (tmp_path / "run" / LOCK).exists()
+    broken = result(ended(start(tmp_path, *QUIET, "--resume=run")), tmp_path / "run")
+    whole = result(ended(start(tmp_path, *said, "--run-dir=whole")), tmp_path / "whole")
+    assert broken == whole
+
+
+def wait_for_epochs(run: subprocess.Popen[str], folder: Path, epochs: int) -> None:
+    history = folder / "history.jsonl"
+    while not history.exists() or history.read_bytes().count(b"\n") < epochs:
+        assert run.poll() is None, run.communicate()[1]
+        time.sleep(0.005)
+
+
+def tracked(folder: Path) -> list[Any]:
+    from recsys_cli.tracking.mlflow import open_store
+    from recsys_cli.tracking.store import locate
+
+    client = open_store(locate(None, str(folder / "runs")))
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    return [
+        (
+            run.info.status,
+            {key: [point.step for point in client.get_metric_history(run.info.run_id, key)] for key in run.data.metrics},
+        )
+        for run in client.search_runs(experiments)
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_one_tracked_run_has_every_epoch_once(tmp_path, sent):
+    said = [*SMALL, *OFTEN, "--tracking=mlflow", *SAID["mf"], "trainer.epochs=60", "tracking.flush_seconds=0"]  # fmt: skip
+    arguments = [*said, "--run-dir=run", "--resume=auto"]
+    for epochs in (2, 8, 14):
+        run = start(tmp_path, *arguments)
+        wait_for_epochs(run, tmp_path / "run", epochs)
+        run.send_signal(sent)
+        run.communicate(timeout=60)
+        ((status, _),) = tracked(tmp_path)
+        assert status == ("KILLED" if sent == signal.SIGTERM else "RUNNING")
+    ended(start(tmp_path, *arguments))
+    ((status, points),) = tracked(tmp_path)
+    assert status == "FINISHED"
+    for key in ("train_loss", "epoch_seconds", "valid_ndcg_at_10"):
+        steps = points.pop(key)
+        assert steps[:60] == list(range(1, 61))
+        assert len(steps) == (61 if key.startswith("valid_") else 60)
+    assert points["test_ndcg_at_10"] == [60]
