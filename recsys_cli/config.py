@@ -425,6 +425,6 @@ def _validate(
         message = first["msg"][0].lower() + first["msg"][1:]
         raise ConfigError(
             f"{where}{at}={given!r}: {message}",
-            "its range is in the comment behind it: recsys models NAME, recsys data describe NAME",
+            "its range is in the comment behind it: recsys models NAME, recsys data settings NAME",
         ) from None
     return {name: getattr(checked, name) for name in fields}

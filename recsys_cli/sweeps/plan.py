@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from recsys_cli import config
 from recsys_cli.errors import ConfigError
@@ -52,6 +53,13 @@ class Plan:
     def metric(self) -> str:
         """The validation metric that the search goes by."""
         return str(self.settings.tree["evaluation"]["primary"])
+
+    @property
+    def better(self) -> Literal["higher", "lower"]:
+        """Which direction of it is an improvement."""
+        protocol = config.build(self.settings.tree["evaluation"], key="evaluation")
+        better: Literal["higher", "lower"] = protocol.better
+        return better
 
 
 def make_plan(

@@ -66,7 +66,11 @@ def result(plan: Plan, study: Study) -> Result:
     """
     rows = [_row(plan, trial) for trial in study.trials() if trial.state != "running"]
     rows.sort(
-        key=lambda row: (-math.inf if row.value is None else row.value, -row.number), reverse=True
+        key=lambda row: (
+            -math.inf if row.value is None else study.goodness(row.value),
+            -row.number,
+        ),
+        reverse=True,
     )
     if rows[0].value is None:
         raise DivergedError(

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from recsys_cli.errors import ConfigError
@@ -29,6 +30,7 @@ SamplerName = Literal["grid", "random", "tpe"]
 State = Literal["running", "finished", "diverged"]
 
 FILE = "study.db"
+MINIMISE, MAXIMISE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
 NAME = "sweep"  # inside its file, which holds no other
 DRAWS = 50  # at most so many, until one is a point that was not tried yet
 STATES: dict[TrialState, State] = {
@@ -46,7 +48,7 @@ class Trial:
         number: Counted from 0.
         point: Key -> value as drawn.
         state: How far it is.
-        value: The validation metric, better when higher; None where there is none.
+        value: The validation metric; None where there is none.
         facts: What was noted when it ended.
     """
 
@@ -91,13 +93,17 @@ class Study:
         ]
 
     def best(self) -> Trial | None:
-        """The finished trial with the highest value, the earliest of equals."""
+        """The finished trial with the best value, the earliest of equals."""
         valued = [
-            (trial.value, -trial.number, trial)
+            (self.goodness(trial.value), -trial.number, trial)
             for trial in self.trials()
             if trial.value is not None
         ]
         return max(valued)[2] if valued else None
+
+    def goodness(self, value: float) -> float:
+        """The value, or its opposite where lower is better: greater is better in both cases."""
+        return -value if self.record.direction is MINIMISE else value
 
     def begin(self, total: int) -> Trial | None:
         """The next trial: one that was cut off, else a new one; None when there are `total` or nothing is left.
@@ -140,7 +146,9 @@ class Study:
     def _draws(self) -> Iterator[Point]:
         """Points from a sampler that begins anew for each trial, in a copy of the study that is thrown away."""
         kept = self._kept()
-        copy = optuna.create_study(direction="maximize", sampler=self._sampler(len(kept)))
+        copy = optuna.create_study(
+            direction=self.record.direction, sampler=self._sampler(len(kept))
+        )
         copy.add_trials(kept)
         for _ in range(DRAWS):
             yield copy.ask(self.space.distributions).params
@@ -156,7 +164,13 @@ def _about(number: int) -> str:
 
 @contextmanager
 def opened(
-    folder: Path, space: Space, *, sampler: SamplerName, seed: int, settings_hash: str
+    folder: Path,
+    space: Space,
+    *,
+    sampler: SamplerName,
+    seed: int,
+    settings_hash: str,
+    better: Literal["higher", "lower"] = "higher",
 ) -> Iterator[Study]:
     """The study in a folder; a new one where there is none.
 
@@ -166,6 +180,7 @@ def opened(
         sampler: What proposes points.
         seed: Root of the sampler's random numbers.
         settings_hash: Of the settings of the first point: it changes with anything that is measured.
+        better: Which direction of the metric is an improvement; a study that is there has its own.
 
     Raises:
         ConfigError: The file holds another search, or is no study at all.
@@ -179,7 +194,7 @@ def opened(
     }
     path = folder / FILE
     if not path.exists():
-        _create(path, definition)
+        _create(path, definition, MINIMISE if better == "lower" else MAXIMISE)
     with _storage(path) as storage:
         try:
             record = optuna.load_study(study_name=NAME, storage=storage)
@@ -189,13 +204,13 @@ def opened(
         yield Study(record, space, sampler, seed)
 
 
-def _create(path: Path, definition: Mapping[str, Any]) -> None:
+def _create(path: Path, definition: Mapping[str, Any], direction: StudyDirection) -> None:
     """Make the file under another name, then rename it: a kill never leaves half a database under its name."""
     draft = path.with_name(f"{path.name}.draft")
     for leftover in path.parent.glob(f"{draft.name}*"):
         leftover.unlink()
     with _storage(draft) as storage:
-        record = optuna.create_study(storage=storage, study_name=NAME, direction="maximize")
+        record = optuna.create_study(storage=storage, study_name=NAME, direction=direction)
         record.set_user_attr("definition", definition)
     draft.replace(path)
 

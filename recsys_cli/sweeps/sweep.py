@@ -81,6 +81,7 @@ def _opened(plan: Plan) -> AbstractContextManager[Study]:
         sampler=plan.sampler,
         seed=plan.settings.tree["seed"],
         settings_hash=plan.settings.hash,
+        better=plan.better,
     )
 
 

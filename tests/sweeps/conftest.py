@@ -64,7 +64,7 @@ class FakeTracker:
         self.started.append(about)
         return f"parent-{len(self.started)}"
 
-    def metrics(self, values: dict[str, float], step: int = 0) -> None:
+    def metrics(self, values: dict[str, float], step: int = 0, time_ms: int | None = None) -> None:
         self.noted.append((step, dict(values)))
 
     def artifact(self, path: Path) -> None:

@@ -176,3 +176,19 @@ def test_what_a_kill_left_while_the_file_was_made_is_no_hindrance(tmp_path):
 
 def test_a_folder_may_have_any_name(tmp_path):
     assert len(search(tmp_path / "a b?{x}#%20ü", GRID, "grid", 4)) == 4
+
+
+@pytest.mark.parametrize(("better", "best"), [("higher", 0.9), ("lower", 0.1)])
+def test_the_best_is_that_of_the_direction(tmp_path, better, best):
+    space = spaces.read(GRID)
+    for _ in range(2):  # made, and opened again
+        with studies.opened(
+            tmp_path, space, sampler="tpe", seed=0, settings_hash="abc", better=better
+        ) as study:
+            for value in (0.5, 0.1, 0.9):
+                if trial := study.begin(3):
+                    study.finish(trial, value, seconds=1.0)
+            found = study.best()
+            assert found is not None
+            assert found.value == best
+            assert study.goodness(0.9) == (0.9 if better == "higher" else -0.9)

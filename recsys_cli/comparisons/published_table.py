@@ -1,0 +1,87 @@
+"""A published table as a file: `published/NAME.yaml` in a configuration folder.
+
+It says what the rows have in common, and for each row a model, its settings and its printed numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recsys_cli import catalogue
+from recsys_cli.errors import ConfigError
+
+
+class Row(BaseModel):
+    """One printed row.
+
+    Attributes:
+        model: The name of the model here.
+        overrides: Its settings.
+        published: The printed numbers, in the order of the table's metrics; None where the row has none.
+        tolerance: The largest difference that still counts as the same, beside half a printed digit; 0 = ours has the
+            printed digits.
+        note: Why the tolerance is what it is, or what else one must know.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    overrides: list[str] = []
+    published: list[float | None]
+    tolerance: Annotated[float, Field(ge=0)]
+    note: str = ""
+
+
+class Table(BaseModel):
+    """One published table.
+
+    Attributes:
+        data: The name of the data set here.
+        folder: The name of its folder where several lie side by side; empty = that of the data set.
+        overrides: The protocol: split, filter and evaluation.
+        repeats: Overrides of one run each, over which a row is the mean; empty = one run.
+        counts: What the split must have, by the names that a run's counts have.
+        metrics: Names of the columns, as a run's metrics are called.
+        digits: Printed digits behind the point.
+        rows: The rows.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str
+    folder: str = ""
+    overrides: list[str]
+    repeats: list[list[str]] = []
+    counts: dict[str, int] = {}
+    metrics: Annotated[list[str], Field(min_length=1)]
+    digits: Annotated[int, Field(ge=1, le=9)]
+    rows: Annotated[list[Row], Field(min_length=1)]
+
+
+def read(name: str, config_dirs: Sequence[Path] = ()) -> Table:
+    """The table of this name.
+
+    Raises:
+        ConfigError: There is none, or its file is not as it should be.
+    """
+    path = catalogue.find(catalogue.PUBLISHED, name, config_dirs).path
+    try:
+        table = Table.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {at}: {first['msg'].lower()}") from None
+    for row in table.rows:
+        if len(row.published) != len(table.metrics):
+            raise ConfigError(
+                f"{path}: {row.model} has {len(row.published)} numbers for {len(table.metrics)} metrics",
+                "give one for each, null where none is printed",
+            )
+    return table

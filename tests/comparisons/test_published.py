@@ -1,0 +1,224 @@
+"""Published tables: read, run and compared; and the printed numbers of the built-in ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from recsys_cli import catalogue, config, experiment
+from recsys_cli.comparisons import published
+from recsys_cli.comparisons.published import Check, reproduce
+from recsys_cli.comparisons.published_table import read
+from recsys_cli.errors import ConfigError
+from recsys_cli.progress import Silent
+from recsys_cli.tracking.contract import NoTracker
+
+TABLE = {
+    "data": "demo",
+    "overrides": ["data.events=2000", "split=k_fold", "split.valid_ratio=0", "evaluation=ratings"],
+    "repeats": [["split.fold=0"], ["split.fold=3", "seed=3"]],
+    "counts": {"users": 40},
+    "metrics": ["rmse", "mae"],
+    "digits": 2,
+    "rows": [
+        {"model": "baseline", "published": [0.0, None], "tolerance": 0.1},
+        {"model": "svd", "overrides": ["model.factors=2"], "published": [9, 9], "tolerance": 0, "note": "far"},
+    ],
+}  # fmt: skip
+QUICK = ["tracking=none", "device=cpu", "device.threads=1"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A configuration folder with a table of its own."""
+    write(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, **changed) -> None:
+    path = folder / "published" / "mine.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"# My table | demo | my paper\n{yaml.safe_dump(TABLE | changed)}")
+
+
+def run(name: str, root: Path, *overrides: str, **how) -> published.Reproduction:
+    return reproduce(
+        name, progress=Silent(), overrides=[*QUICK, f"root={root / 'runs'}", *overrides], **how
+    )
+
+
+def checks(found: published.Reproduction) -> dict[tuple[str, str], Check]:
+    return {(check.model, check.metric): check for check in found.checks}
+
+
+@pytest.mark.parametrize(
+    ("ours", "tolerance", "passed"),
+    [
+        (0.12345, 0, True),
+        (0.1235, 0, True),
+        (0.12341, 0, False),
+        (0.12355, 0, True),
+        (0.1236, 0, False),
+        (0.1240, 0.0005, True),
+        (0.1241, 0.0005, False),
+        (0.1230, 0.0005, True),
+        (0.1229, 0.0005, False),
+    ],
+)
+def test_a_number_is_reached_by_its_printed_digits_and_the_tolerance(ours, tolerance, passed):
+    check = Check("m", "ndcg", 0.1235, ours, digits=4, tolerance=tolerance)
+    assert check.passed is passed
+    assert check.difference == pytest.approx(ours - 0.1235)
+
+
+def test_a_count_is_reached_exactly():
+    assert Check("split", "users", 20, 20, digits=0, tolerance=0).passed
+    assert not Check("split", "users", 20, 21, digits=0, tolerance=0).passed
+
+
+def test_every_row_is_run_and_is_the_mean_over_the_repeats(folder, tmp_path, monkeypatch):
+    outcomes = []
+
+    def kept(settings, **how):
+        outcomes.append(experiment.run(settings, **how))
+        return outcomes[-1]
+
+    monkeypatch.setattr(published, "run", kept)
+    found = run("mine", tmp_path, config_dirs=[folder])
+    assert [o.choices["model"] for o in outcomes] == ["baseline", "baseline", "svd", "svd"]
+    assert outcomes[0].split_hash != outcomes[1].split_hash
+    assert found.splits == {outcome.split: outcome.split_hash for outcome in outcomes[:2]}
+    by = checks(found)
+    assert list(by) == [("split", "users"), ("baseline", "rmse"), ("svd", "rmse"), ("svd", "mae")]
+    for at, model in ((0, "baseline"), (2, "svd")):
+        rmse = [outcome.metrics["test"]["rmse"] for outcome in outcomes[at : at + 2]]
+        assert by[model, "rmse"].ours == pytest.approx(sum(rmse) / 2)
+    assert by["baseline", "rmse"].passed  # the generated values are all 1
+    assert not by["svd", "mae"].passed
+    assert not found.passed
+    assert (found.title, found.source) == ("My table", "my paper")
+    assert found.notes == {"svd": "far"}
+
+
+def test_one_row_of_it(folder, tmp_path):
+    write(folder, counts={})
+    found = run("mine", tmp_path, config_dirs=[folder], only=["baseline"])
+    assert {check.model for check in found.checks} == {"baseline"}
+    assert found.passed
+    with pytest.raises(ConfigError, match="--only svdd: the table mine has no such row"):
+        run("mine", tmp_path, config_dirs=[folder], only=["svdd"])
+
+
+def test_a_wrong_split_is_no_reproduction(folder, tmp_path):
+    write(folder, counts={"users": 41})
+    found = run("mine", tmp_path, config_dirs=[folder], only=["baseline"])
+    assert not checks(found)["split", "users"].passed
+    assert not found.passed
+
+
+class Recorder(NoTracker):
+    """Remembers what each run is told."""
+
+    runs: list[Recorder] = []  # noqa: RUF012  # one list for all, emptied by the fixture
+
+    def start(self, **told) -> str:
+        self.runs.append(self)
+        self.told, self.values, self.files, self.status = told, {}, {}, ""
+        return f"run-{len(self.runs)}"
+
+    def metrics(self, values, step=0, **when) -> None:
+        self.values |= values
+
+    def artifact(self, path) -> None:
+        self.files[path.name] = path.read_bytes()
+
+    def finish(self, status="FINISHED") -> None:
+        self.status = status
+
+
+@pytest.fixture
+def recorded(monkeypatch) -> list[Recorder]:
+    Recorder.runs.clear()
+    monkeypatch.setattr("recsys_cli.tracking.contract.NoTracker", Recorder)
+    monkeypatch.setattr(Recorder, "__module__", "recsys_cli.tracking.contract")
+    return Recorder.runs
+
+
+def test_each_run_is_recorded_below_that_of_the_table(folder, tmp_path, recorded):
+    found = run("mine", tmp_path, config_dirs=[folder], only=["baseline"])
+    parent, *children = recorded
+    assert parent.told["name"] == "reproduce mine"
+    assert parent.told.get("parent_id") is None
+    assert [child.told["parent_id"] for child in children] == ["run-1", "run-1"]
+    assert (found.run_id, found.run_ids) == ("run-1", {"baseline": ["run-2", "run-3"]})
+    assert parent.values["baseline_rmse"] == checks(found)["baseline", "rmse"].ours
+    assert (parent.values["numbers"], parent.values["numbers_reached"]) == (2, 2)
+    assert json.loads(parent.files["reproduce.json"]) == found.to_json()
+    assert {each.status for each in recorded} == {"FINISHED"}
+
+
+def test_a_run_that_breaks_off_closes_the_table_too(folder, tmp_path, recorded, monkeypatch):
+    def break_off(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(published, "run", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        run("mine", tmp_path, config_dirs=[folder])
+    assert [each.status for each in recorded] == ["KILLED"]
+
+
+def test_a_setting_that_is_wrong_is_refused_before_the_first_run(folder, tmp_path):
+    rows = [*TABLE["rows"][:1], TABLE["rows"][1] | {"overrides": ["model.rank=3"]}]
+    write(folder, rows=rows)
+    with pytest.raises(ConfigError, match="rank"):
+        run("mine", tmp_path, config_dirs=[folder])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_data_is_looked_for_in_the_folder_that_is_named(tmp_path, monkeypatch):
+    seen = []
+
+    def load(overrides, folders):
+        seen.append(overrides)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr(published, "load", load)
+    for name in ("beauty-gts", "recbole-ml1m"):
+        with pytest.raises(ConfigError, match="enough"):
+            run(name, tmp_path, source=Path("/my data/it's"))
+    assert r"data.source='/my data/it\'s/amazon-beauty-gts'" in seen[0]
+    assert r"data.source='/my data/it\'s/ml-1m'" in seen[1]
+    value = config.parse([seen[1][-1]])[0].value()
+    assert str(value) == "/my data/it's/ml-1m"
+
+
+TABLES = catalogue.names(catalogue.PUBLISHED)
+
+
+SLOW = {
+    ("recbole-ml1m", "item_knn"),
+    ("recbole-ml1m", "ease"),
+    ("recbole-ml1m", "slim"),
+    ("mcrec-ml100k", "slim"),
+    ("surprise-ml100k", "knn_baseline"),
+    ("surprise-ml100k", "nmf"),
+    ("surprise-ml100k", "svd"),
+}
+ROWS = [
+    pytest.param(name, row.model, marks=[pytest.mark.slow] if (name, row.model) in SLOW else [])
+    for name in TABLES
+    for row in read(name).rows
+]
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("name", "model"), ROWS)
+def test_the_printed_numbers_are_reached(real_data, tmp_path, name, model):
+    table = read(name)
+    source = real_data(table.folder or table.data).parent
+    found = run(name, tmp_path, source=source, only=[model])
+    assert [check for check in found.checks if not check.passed] == []
+    assert len(found.checks) > len(table.counts)
