@@ -20,7 +20,8 @@ from recsys_cli.config import Config
 from recsys_cli.data.split import Split
 from recsys_cli.errors import CheckpointError, ConfigError, DataError
 from recsys_cli.evaluation.evaluate import Result, evaluate
-from recsys_cli.experiment import Prepared, load_and_split, prepare, tensors_digest
+from recsys_cli.outcome import tensors_digest
+from recsys_cli.preparation import Prepared, load_and_split, prepare
 from recsys_cli.progress import Progress
 from recsys_cli.tracking.run_folder import SETTINGS, WEIGHTS, RunFolder
 

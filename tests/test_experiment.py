@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from recsys_cli import config, experiment
 from recsys_cli.errors import ConfigError, DataError, ModelError
+from recsys_cli.outcome import Outcome
 from recsys_cli.progress import Silent
 from recsys_cli.tracking.contract import NoTracker
 
@@ -31,7 +32,7 @@ class Notes(Silent):
         self.lines.append(text)
 
 
-def run(folder: Path, *overrides: str, progress=None, **how) -> experiment.Outcome:
+def run(folder: Path, *overrides: str, progress=None, **how) -> Outcome:
     settings = config.load([*SMALL, f"root={folder}", *overrides])
     return experiment.run(settings, run_dir=None, progress=progress or Silent(), **how)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from recsys_cli import config, experiment, runs
+from recsys_cli import config, experiment, outcome, runs
 from recsys_cli.errors import CheckpointError, ConfigError, DataError, RecsysError
 from recsys_cli.evaluation.lists import evaluate_lists
 from recsys_cli.progress import Silent
@@ -175,7 +175,7 @@ def test_every_flipped_bit_and_every_cut_is_refused(trained, tmp_path):
         except CheckpointError:
             continue
         # a bit of the header that says nothing: the tensors must be the same
-        assert experiment.weights_digest(model) == recorded
+        assert outcome.weights_digest(model) == recorded
         harmless += 1
     assert harmless < 20
 
@@ -204,6 +204,6 @@ def test_weights_of_another_shape_type_or_name_do_not_fit(trained, tmp_path):
     for tensors in others:
         save_file(tensors, tmp_path / "w")
         with pytest.raises(CheckpointError) as caught:
-            runs.load_weights(model, tmp_path / "w", experiment.tensors_digest(tensors))
+            runs.load_weights(model, tmp_path / "w", outcome.tensors_digest(tensors))
         assert caught.value.exit_code == 5
         assert isinstance(caught.value, RecsysError)

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from recsys_cli import config, experiment, unfinished
+from recsys_cli import config, experiment, preparation, unfinished
 from recsys_cli.errors import CheckpointError, ConfigError, DataError
 from recsys_cli.tracking.under_way import CHECKPOINT, RUNNING, Running, held
 from recsys_cli.training.checkpoint import Checkpoints
@@ -74,17 +74,17 @@ def test_a_finished_one_is_told_again(tmp_path):
 
 
 def test_one_that_died_while_it_was_recorded_is_recorded(tmp_path, monkeypatch):
-    record = experiment._record
+    record = experiment.record
 
     def die(outcome, tracker, folder):
         record(outcome, tracker, folder)
         raise CutOff
 
-    monkeypatch.setattr(experiment, "_record", die)
+    monkeypatch.setattr(experiment, "record", die)
     with pytest.raises(CutOff):
         run(tmp_path / "run")
     told = (tmp_path / "run" / "metrics.json").read_bytes()
-    monkeypatch.setattr(experiment, "_record", record)
+    monkeypatch.setattr(experiment, "record", record)
     monkeypatch.setattr(experiment, "_train", None)
     outcome = run(tmp_path / "run")
     assert json.loads(told) == json.loads(json.dumps(outcome.to_json()))
@@ -123,14 +123,14 @@ def test_another_machine_is_refused_by_name(tmp_path, monkeypatch, fact, value):
 
 def test_other_events_are_refused(tmp_path, monkeypatch):
     cut_off(tmp_path / "run")
-    cut = experiment.cut
+    cut = preparation.cut
 
     def other(*given):
         made = cut(*given)
         vars(made)["hash"] = "0" * 64
         return made
 
-    monkeypatch.setattr(experiment, "cut", other)
+    monkeypatch.setattr(preparation, "cut", other)
     with pytest.raises(ConfigError, match="split_hash is "):
         run(tmp_path / "run")
 

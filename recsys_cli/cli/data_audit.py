@@ -30,12 +30,12 @@ def audit(
     options.allow(allow_package)
     settings = config.load(options.collect(overrides, data=data, split=split), config_dir or ())
 
-    from recsys_cli import experiment
+    from recsys_cli import preparation
     from recsys_cli.data.audit import KINDS
     from recsys_cli.data.audit import audit as findings_of
     from recsys_cli.tracking.console import Console
 
-    _, made = experiment.load_and_split(settings, progress=Console(bars=None))
+    _, made = preparation.load_and_split(settings, progress=Console(bars=None))
     findings = findings_of(made)
     if as_json:
         output.write(json.dumps(_facts(made) | {"findings": [_values(f) for f in findings]}))

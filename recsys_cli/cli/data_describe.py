@@ -62,7 +62,7 @@ def describe(
 
     Example: recsys data describe ml-100k --picture ml-100k.png
     """
-    from recsys_cli import config, experiment
+    from recsys_cli import config, preparation
     from recsys_cli.data.describe import describe as count
     from recsys_cli.tracking.console import Console
 
@@ -73,7 +73,7 @@ def describe(
 
         data_picture.check_path(picture)
     console = Console(bars=progress)
-    filtered = experiment.load(settings, progress=console)
+    filtered = preparation.load(settings, progress=console)
     counted, cut = count(filtered.interactions), _cut(settings, filtered)
     if picture is not None:
         data_picture.draw(filtered.interactions, counted, cut.split, data, picture)
@@ -97,10 +97,10 @@ def describe(
 
 def _cut(settings: Config, filtered: Any) -> _Cut:
     """The split, where the data allows it; one that the user named must be possible."""
-    from recsys_cli import experiment
+    from recsys_cli import preparation
 
     try:
-        return _Cut(experiment.cut(settings, filtered), experiment.why_this_split(settings), "")
+        return _Cut(preparation.cut(settings, filtered), preparation.why_this_split(settings), "")
     except DataError as error:
         if _names_a_split(settings.overrides):
             raise

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from recsys_cli.data.split import Holdout
-    from recsys_cli.experiment import Prepared
+    from recsys_cli.preparation import Prepared
     from recsys_cli.tracking.run_folder import RunFolder
 
 LONGEST = 1000

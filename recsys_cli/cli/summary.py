@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from recsys_cli.cli import output
 
 if TYPE_CHECKING:
-    from recsys_cli.experiment import Outcome
+    from recsys_cli.outcome import Outcome
 
 HASH_SHOWN = 12  # of 64 digits: enough to tell splits apart by eye
 

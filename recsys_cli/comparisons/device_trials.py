@@ -20,7 +20,8 @@ from recsys_cli.data.batches import Batches
 from recsys_cli.devices import Device
 from recsys_cli.errors import DivergedError, ResourceError
 from recsys_cli.evaluation.ranking import evaluate
-from recsys_cli.experiment import Prepared, weights_digest
+from recsys_cli.outcome import weights_digest
+from recsys_cli.preparation import Prepared
 from recsys_cli.progress import Bar
 from recsys_cli.seeds import isolated
 from recsys_cli.training.loop import train_step

@@ -19,7 +19,7 @@ from recsys_cli.comparisons.device_trials import Cell, Plan, Subject, measure
 from recsys_cli.config import Config, build, load, locate
 from recsys_cli.devices import Device, accelerators, environment
 from recsys_cli.errors import ConfigError
-from recsys_cli.experiment import Prepared, prepare
+from recsys_cli.preparation import Prepared, prepare
 from recsys_cli.progress import Progress
 from recsys_cli.tracking.contract import Status, Tracker
 from recsys_cli.training.loop import GradientTrainer

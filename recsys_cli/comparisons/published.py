@@ -18,7 +18,8 @@ from recsys_cli import __version__, catalogue
 from recsys_cli.comparisons.published_table import Row, Table, read
 from recsys_cli.config import Config, build, load
 from recsys_cli.errors import ConfigError, nearest
-from recsys_cli.experiment import Outcome, run
+from recsys_cli.experiment import run
+from recsys_cli.outcome import Outcome
 from recsys_cli.progress import NotesOnce, Progress
 from recsys_cli.tracking.contract import Status, Tracker
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from recsys_cli import config, experiment
+from recsys_cli import config, experiment, preparation
 from recsys_cli.errors import ConfigError, DivergedError, RecsysError
 from recsys_cli.progress import Bar, NotesOnce, Progress
 from recsys_cli.sweeps import study as studies
@@ -33,7 +33,7 @@ def run(plan: Plan, *, progress: Progress) -> Result:
     """
     if not (plan.folder / studies.FILE).exists():
         # Data or a model that cannot be had are refused while nothing is written yet.
-        ready = experiment.prepare(plan.settings, progress=progress)
+        ready = preparation.prepare(plan.settings, progress=progress)
         if "valid" not in ready.parts:
             raise ConfigError(
                 f"split {ready.split.name} has no validation part, and a sweep chooses by one",

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from recsys_cli.cli import output, summary
-from recsys_cli.experiment import Outcome
+from recsys_cli.outcome import Outcome
 
 OUTCOME = Outcome(
     run_id="run-1",

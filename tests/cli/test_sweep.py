@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from recsys_cli import experiment
+from recsys_cli import experiment, preparation
 from recsys_cli.cli.sweep import sweep
 from recsys_cli.errors import ConfigError, DivergedError
 
@@ -28,7 +28,7 @@ def quick(monkeypatch, tmp_path):
         )
 
     monkeypatch.setattr(experiment, "run", run)
-    monkeypatch.setattr(experiment, "prepare", lambda *_, **__: SimpleNamespace(parts=["valid"]))
+    monkeypatch.setattr(preparation, "prepare", lambda *_, **__: SimpleNamespace(parts=["valid"]))
     monkeypatch.chdir(tmp_path)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from recsys_cli import config, experiment
 from recsys_cli.config import Config
+from recsys_cli.outcome import Outcome
 from tests.cli.test_summary import OUTCOME
 
 
@@ -20,7 +21,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen.update(overrides=overrides, config_dirs=list(config_dirs))
         return settings
 
-    def run(given: Config, **options: Any) -> experiment.Outcome:
+    def run(given: Config, **options: Any) -> Outcome:
         seen.update(options, ran=given is settings)
         return OUTCOME
 

@@ -19,8 +19,8 @@ from recsys_cli.data.queries import Queries
 from recsys_cli.data.user_splits import leave_last_out
 from recsys_cli.devices import Device
 from recsys_cli.evaluation.protocol import RankingProtocol
-from recsys_cli.experiment import Prepared
 from recsys_cli.models.first_try.mf import MF
+from recsys_cli.preparation import Prepared
 from recsys_cli.training.loop import GradientTrainer
 
 MIB = 1 << 20

@@ -6,9 +6,9 @@ from recsys_cli.comparisons.device_findings import find
 from recsys_cli.comparisons.device_trials import Plan, learn, measure, time_once
 from recsys_cli.devices import Device
 from recsys_cli.errors import DataError
-from recsys_cli.experiment import weights_digest
 from recsys_cli.models.first_try.mf import MF
 from recsys_cli.models.framings.seq import Seq
+from recsys_cli.outcome import weights_digest
 from tests.comparisons import stand_ins
 from tests.comparisons.stand_ins import (
     LOADING_SECONDS,

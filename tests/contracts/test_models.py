@@ -16,8 +16,8 @@ from recsys_cli.data.queries import FIELDS, Queries, make_queries
 from recsys_cli.data.split import Holdout
 from recsys_cli.evaluation.protocol import RankingProtocol
 from recsys_cli.evaluation.ranking import evaluate
-from recsys_cli.experiment import weights_digest
 from recsys_cli.models.contract import ClosedForm, Trained
+from recsys_cli.outcome import weights_digest
 from tests.contracts.fits import (
     CONFIGS,
     EXEMPT,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from recsys_cli import config, experiment
+from recsys_cli import config, experiment, preparation
 from recsys_cli.errors import DivergedError
 
 
@@ -79,7 +79,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeExperiment:
     """Instead of training; the current folder is empty."""
     stand_in = FakeExperiment()
     monkeypatch.setattr(experiment, "run", stand_in.run)
-    monkeypatch.setattr(experiment, "prepare", stand_in.prepare)
+    monkeypatch.setattr(preparation, "prepare", stand_in.prepare)
     monkeypatch.chdir(tmp_path)
     return stand_in
 

@@ -9,7 +9,7 @@ import torch
 
 from recsys_cli.devices import Device
 from recsys_cli.errors import CheckpointError, DivergedError
-from recsys_cli.experiment import weights_digest
+from recsys_cli.outcome import weights_digest
 from recsys_cli.progress import Silent
 from recsys_cli.training import loop
 from recsys_cli.training.checkpoint import Checkpoints, Saved

@@ -7,10 +7,10 @@ import torch
 from recsys_cli.data.batches import KINDS
 from recsys_cli.data.interactions import from_columns
 from recsys_cli.devices import Device
-from recsys_cli.experiment import weights_digest
 from recsys_cli.models.first_try.deep import Deep
 from recsys_cli.models.first_try.mf import MF
 from recsys_cli.models.framings.seq import Seq
+from recsys_cli.outcome import weights_digest
 from recsys_cli.seeds import isolated
 from recsys_cli.training.loop import train_step
 from recsys_cli.training.optimisers import make_optimiser
