@@ -60,9 +60,18 @@ class Config:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all settings that can move a metric: not the device, not the tracking."""
-        kept = {key: self.tree[key] for key in (*MEASURED_GROUPS, "seed")}
-        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of `measured`."""
+        return hashlib.sha256(json.dumps(self.measured, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """All settings that can move a metric, by dotted key: not the device, the tracking, or when to save."""
+        groups = {*MEASURED_GROUPS, "seed"}
+        return {
+            key: value
+            for key, value in self.flat().items()
+            if key.split(".")[0] in groups and not key.startswith("trainer.checkpoint_")
+        }
 
     def yaml(self) -> str:
         """The settings as YAML."""

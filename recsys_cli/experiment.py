@@ -168,7 +168,7 @@ def _made_with(config: Config, ready: Prepared) -> dict[str, Any]:
     """What the bits of a training depend on: another value of any of these makes another training."""
     around = environment(ready.device)
     facts = {name: around[name] for name in ("torch", "device", "threads", "cpu_capability")}
-    return unfinished.measured(config) | facts | {"split_hash": ready.split.hash}
+    return config.measured | facts | {"split_hash": ready.split.hash}
 
 
 def _tell_again(folder: Path, tracker: Tracker) -> Journal:

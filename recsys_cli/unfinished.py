@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_cli import config as settings
-from recsys_cli.config import MEASURED_GROUPS, Config
+from recsys_cli.config import Config
 from recsys_cli.durable import PART
 from recsys_cli.errors import ConfigError
 from recsys_cli.tracking.run_folder import METRICS, SETTINGS, open_run
@@ -46,7 +46,7 @@ class Begun:
         Raises:
             ConfigError: Naming what differs.
         """
-        if other := differences(measured(self.config), measured(config)):
+        if other := differences(self.config.measured, config.measured):
             raise ConfigError(
                 f"the run {self.folder} has other settings: {other}",
                 "go on with the same, or train anew in another --run-dir",
@@ -90,16 +90,6 @@ def named(name: str, root: Path) -> Begun:
         f"--resume={name}: no run has begun there",
         "name the folder of a run, or say auto (with --run-dir) or never",
     )
-
-
-def measured(config: Config) -> dict[str, Any]:
-    """All settings that can move a metric, by dotted key. When to save is none of them."""
-    groups = {*MEASURED_GROUPS, "seed"}
-    return {
-        key: value
-        for key, value in config.flat().items()
-        if key.split(".")[0] in groups and not key.startswith("trainer.checkpoint_")
-    }
 
 
 def sweep(folder: Path) -> None:

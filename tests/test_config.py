@@ -122,6 +122,7 @@ def test_the_hash_covers_what_moves_a_metric_and_nothing_else():
     assert config.load(["tracking=none"]).hash == base
     assert config.load(["device=cpu"]).hash == base
     assert config.load(["root=elsewhere"]).hash == base
+    assert config.load(["trainer.checkpoint_seconds=5"]).hash == base
     assert config.load(["model.rank=32"]).hash != base
     assert config.load(["seed=1"]).hash != base
 
