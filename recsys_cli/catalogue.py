@@ -200,7 +200,8 @@ def _files(group: str, config_dirs: Sequence[Path]) -> dict[str, Path]:
 
 
 def _entry(group: str, name: str, path: Path) -> Entry:
-    first = next(iter(_lines(path)), "")
+    lines = (line for line in _lines(path) if not line.startswith("# @package"))
+    first = next(lines, "")
     parts = (
         [part.strip() for part in first.lstrip("#").split("|")] if first.startswith("#") else [""]
     )
