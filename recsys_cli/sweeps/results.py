@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from recsys_cli.errors import DivergedError
+from recsys_cli.redact import redact, redact_all
 from recsys_cli.sweeps.plan import Plan
 from recsys_cli.sweeps.study import Study, Trial
 
@@ -21,7 +22,7 @@ class Row:
         number: Counted from 0; its files are in `trial-NNN`.
         state: `finished` or `diverged`.
         value: The validation metric; None where it diverged.
-        seconds: Wall time of the run.
+        seconds: Wall time of the run, or of what was left of it where it was cut off.
         params: Searched key -> value.
         overrides: What `recsys train` repeats it with.
         run_id: Its tracked run.
@@ -54,8 +55,8 @@ class Result:
     how_to_open: str
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, in the order of the fields."""
-        return asdict(self)
+        """Plain values, in the order of the fields, without secrets."""
+        return dict(redact_all(asdict(self)))
 
 
 def result(plan: Plan, study: Study) -> Result:
@@ -84,7 +85,7 @@ def result(plan: Plan, study: Study) -> Result:
         metric=f"valid_{plan.metric}",
         run_id=notes["run_id"],
         best=rows[0],
-        command=shlex.join(["recsys", "train", *plan.options, *rows[0].overrides]),
+        command=redact(shlex.join(["recsys", "train", *plan.options, *rows[0].overrides])),
         trials=rows,
         logged_at=notes["logged_at"],
         how_to_open=notes["how_to_open"],

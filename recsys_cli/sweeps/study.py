@@ -207,12 +207,20 @@ def opened(
 def _create(path: Path, definition: Mapping[str, Any], direction: StudyDirection) -> None:
     """Make the file under another name, then rename it: a kill never leaves half a database under its name."""
     draft = path.with_name(f"{path.name}.draft")
-    for leftover in path.parent.glob(f"{draft.name}*"):
+    _remove(draft)
+    try:
+        with _storage(draft) as storage:
+            record = optuna.create_study(storage=storage, study_name=NAME, direction=direction)
+            record.set_user_attr("definition", definition)
+        draft.replace(path)
+    except BaseException:
+        _remove(draft)
+        raise
+
+
+def _remove(draft: Path) -> None:
+    for leftover in draft.parent.glob(f"{draft.name}*"):
         leftover.unlink()
-    with _storage(draft) as storage:
-        record = optuna.create_study(storage=storage, study_name=NAME, direction=direction)
-        record.set_user_attr("definition", definition)
-    draft.replace(path)
 
 
 @contextmanager

@@ -10,16 +10,25 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 from recsys_cli import config, experiment, preparation
-from recsys_cli.errors import ConfigError, DivergedError, RecsysError
+from recsys_cli.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    RecsysError,
+)
+from recsys_cli.outcome import Outcome
 from recsys_cli.progress import Bar, NotesOnce, Progress
 from recsys_cli.sweeps import study as studies
 from recsys_cli.sweeps.plan import Plan
 from recsys_cli.sweeps.results import Result, result
 from recsys_cli.sweeps.study import Study, Trial
 from recsys_cli.tracking.contract import Status, Tracker
+from recsys_cli.tracking.under_way import held
 
 TABLE = "sweep.json"
 
@@ -93,6 +102,8 @@ def _run_trials(plan: Plan, study: Study, n_trials: int, progress: Progress) -> 
         params=_params(plan),
         tags=_tags(plan),
         run_id=study.notes.get("run_id") or None,
+        folder=plan.folder,
+        warn=progress.note,
     )
     status: Status = "FAILED"
     try:
@@ -110,31 +121,44 @@ def _run_trials(plan: Plan, study: Study, n_trials: int, progress: Progress) -> 
         raise
     finally:
         tracker.finish(status)
+        study.note(logged_at=tracker.location)
 
 
 def _run_trial(plan: Plan, study: Study, trial: Trial, parent_id: str, progress: Progress) -> None:
     """Run one trial and note how it ended."""
-    overrides = plan.space.overrides(trial.point)
-    folder = plan.trial_folder(trial.number)
-    if folder.exists():
-        progress.note(f"{folder.name} was cut off and is run again")
-        shutil.rmtree(folder)
-    start = time.perf_counter()
+    folder, start = plan.trial_folder(trial.number), time.perf_counter()
     value, run_id = None, ""
     try:
-        outcome = experiment.run(
-            config.load(overrides, plan.folders),
-            run_dir=folder,
-            progress=progress,
-            parent_id=parent_id or None,
-        )
+        outcome = _trained(plan, trial, parent_id, progress)
         value, run_id = outcome.metrics["valid"][plan.metric], outcome.run_id
     except DivergedError as error:
         progress.note(f"{folder.name} diverged: {error.line}")
     except RecsysError:
+        overrides = plan.space.overrides(trial.point)
         progress.note(f"{folder.name} stopped the sweep: {' '.join(overrides)}")
         raise
     study.finish(trial, value, seconds=time.perf_counter() - start, run_id=run_id)
+
+
+def _trained(plan: Plan, trial: Trial, parent_id: str, progress: Progress) -> Outcome:
+    """The run of a trial. One that was cut off goes on, so that it is tracked once; if it cannot, it is run again."""
+    folder = plan.trial_folder(trial.number)
+    run = partial(
+        experiment.run,
+        config.load(plan.space.overrides(trial.point), plan.folders),
+        run_dir=folder,
+        progress=progress,
+        parent_id=parent_id or None,
+    )
+    if folder.exists():
+        progress.note(f"{folder.name} was cut off and goes on")
+        try:
+            return run(resume=True)
+        except (CheckpointError, ConfigError, DataError) as error:
+            with held(folder):  # it is not taken from a process that works in it
+                progress.note(f"{folder.name} cannot go on and is run again: {error.line}")
+            shutil.rmtree(folder)
+    return run()
 
 
 def _tell(

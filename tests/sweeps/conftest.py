@@ -19,6 +19,8 @@ class FakeExperiment:
         self.run_at: list[int] = []
         self.parents: list[str | None] = []
         self.dies_at: int | None = None
+        self.resumes: list[bool] = []
+        self.cannot_go_on: Exception | None = None
         self.refuses: Exception | None = None
         self.parts = ["valid", "test"]
 
@@ -34,8 +36,12 @@ class FakeExperiment:
         run_dir: Path,
         progress: object,
         parent_id: str | None = None,
+        resume: bool = False,
     ) -> SimpleNamespace:
-        run_dir.mkdir(parents=True)  # fails where something is left
+        self.resumes.append(resume)
+        if resume and self.cannot_go_on is not None:
+            raise self.cannot_go_on
+        run_dir.mkdir(parents=True, exist_ok=resume)  # fails where something is left
         (run_dir / "half").write_text("")
         rank = settings.tree["model"]["rank"]
         if self.dies_at == len(self.run_at):

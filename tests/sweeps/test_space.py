@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from recsys_cli import config
 from recsys_cli.errors import ConfigError
 from recsys_cli.sweeps import space
+from tests.conftest import examples
 
 BASE = ["model=mf", "data=demo"]
 
@@ -159,3 +162,38 @@ def test_a_folder_of_the_users_own_is_searched_too(tmp_path: Path):
     read = space.read(["data=demo", "model=glob(mi*)", "model.rank=3,4"], [tmp_path])
 
     assert space.check(read, [tmp_path]).choices["model"] == "mine"
+
+
+RANKS = st.lists(st.integers(1, 4096), min_size=2, max_size=5, unique=True)
+
+
+@examples(15)
+@given(ranks=RANKS, rates=st.lists(st.floats(1e-9, 99), min_size=2, max_size=4, unique=True))
+def test_a_grid_is_what_was_typed_and_each_point_says_it_again(ranks, rates):
+    typed = [f"model.rank={','.join(map(str, ranks))}", f"trainer.lr={','.join(map(repr, rates))}"]
+    read = space.read(typed)
+    points = list(read.grid())
+    assert len(points) == read.size == len(ranks) * len(rates)
+    for point, (rank, rate) in zip(points, ((r, x) for r in ranks for x in rates), strict=True):
+        parsed = [override.value() for override in config.parse(read.overrides(point))]
+        assert parsed == [rank, rate]
+        texts = read.texts(point)
+        assert {axis.key: axis.drawn(texts[axis.key]) for axis in read.axes} == point
+
+
+@examples(15)
+@given(start=st.integers(-50, 50), step=st.integers(-9, 9).filter(bool), count=st.integers(1, 20))
+def test_a_range_of_whole_numbers_is_that_of_python(start, step, count):
+    stop = start + step * count
+    (axis,) = space.read([f"model.rank=range({start},{stop},{step})"]).axes
+    assert axis.values == tuple(map(str, range(start, stop, step)))
+    assert {axis.drawn(text) for text in axis.values} == set(range(start, stop, step))
+    assert set(axis.ends) == {str(min(start, stop - step)), str(max(start, stop - step))}
+
+
+@given(st.floats(-1e300, 1e300))
+def test_a_number_is_typed_with_twelve_digits_and_typing_it_again_changes_nothing(number):
+    (axis,) = space.read(["model.l2=interval(0.1,1)"]).axes
+    text = axis.text(number)
+    assert axis.text(axis.drawn(text)) == text
+    assert axis.drawn(text) == pytest.approx(number, rel=1e-11)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from recsys_cli.errors import ConfigError, DataError, DivergedError, ModelError
+from recsys_cli.errors import CheckpointError, ConfigError, DataError, DivergedError, ModelError
 from recsys_cli.progress import Silent
 from recsys_cli.sweeps import sweep
 from recsys_cli.sweeps.plan import make_plan
+from recsys_cli.tracking.under_way import held
 
 BASE = ["model=mf", "data=demo", "tracking=none"]
 GRID = [*BASE, "model.rank=8,32", "model.l2=0.0,0.1"]
@@ -82,17 +83,47 @@ def test_an_interrupted_sweep_goes_on_to_the_same_end(fake, dies_at):
     assert result.best.overrides == unbroken.best.overrides
 
 
-def test_a_trial_that_was_cut_off_starts_in_an_empty_folder(fake):
+def cut_off(fake):
+    """A sweep that died in its second trial."""
     fake.dies_at = 1
     with pytest.raises(KeyboardInterrupt):
         swept()
     assert Path("runs/sweeps/s/trial-001/half").exists()
     fake.dies_at = None
+    fake.resumes.clear()
+
+
+def test_a_trial_that_was_cut_off_goes_on(fake):
+    cut_off(fake)
     lines = Lines()
 
     sweep.run(make_plan(GRID, name="s"), progress=lines)
 
-    assert "trial-001 was cut off and is run again" in lines.lines
+    assert fake.resumes == [True, False, False]
+    assert "trial-001 was cut off and goes on" in lines.lines
+
+
+@pytest.mark.parametrize("error", [CheckpointError, ConfigError, DataError])
+def test_a_trial_that_cannot_go_on_is_run_again_in_an_empty_folder(fake, error):
+    cut_off(fake)
+    fake.cannot_go_on = error("no such weights")
+    lines = Lines()
+
+    sweep.run(make_plan(GRID, name="s"), progress=lines)
+
+    assert fake.resumes == [True, False, False, False]
+    assert "trial-001 cannot go on and is run again: no such weights" in lines.lines
+
+
+def test_a_trial_in_which_another_process_works_is_not_taken_from_it(fake):
+    cut_off(fake)
+    fake.cannot_go_on = ConfigError("it is in use")
+    folder = Path("runs/sweeps/s/trial-001")
+
+    with held(folder), pytest.raises(ConfigError, match="in use by process"):
+        swept()
+
+    assert (folder / "half").exists()
 
 
 def test_a_trial_that_diverges_does_not_stop_the_sweep(fake):
