@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recsys_cli import plain_yaml
 from recsys_cli.errors import ConfigError, nearest
 
 ROOT = "experiment"
@@ -27,6 +28,7 @@ _KEY = re.compile(
     re.VERBOSE,
 )
 _RANGE = re.compile(r"(?P<meaning>.*?)\s*(?P<range>\{[^{}]*\}|[\[(][^\[\]()]*,[^\[\]()]*[\])])?")
+_TARGET = re.compile(r"_target_:\s+(?P<name>[\w.]+)\s*")
 _CHOICE = re.compile(
     r"\s*-\s+(?:override\s+)?/?(?P<group>[a-z_]+)(?:@_global_\.\w+)?:\s+(?P<name>[\w-]+)(?:\s+#\s*(?P<reason>.*))?\s*"
 )
@@ -185,6 +187,16 @@ def override_keys(given: Mapping[str, str], config_dirs: Sequence[Path] = ()) ->
     return found
 
 
+def targets(group: str) -> frozenset[str]:
+    """What the built-in files of a group name as their `_target_`: all of ours that it may be."""
+    lines = (line for path in _built_in(group) for line in _lines(path))
+    return frozenset(match["name"] for line in lines if (match := _TARGET.fullmatch(line)))
+
+
+def _built_in(group: str) -> list[Path]:
+    return sorted((builtin_directory() / group).glob("*.yaml"))
+
+
 def _folders(config_dirs: Sequence[Path]) -> list[Path]:
     return [*user_directories(config_dirs), builtin_directory()]
 
@@ -209,9 +221,4 @@ def _entry(group: str, name: str, path: Path) -> Entry:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path}: cannot be read: {error}", "it must be a YAML file in UTF-8"
-        ) from error
+    return plain_yaml.read_text(path).splitlines()

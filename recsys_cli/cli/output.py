@@ -7,11 +7,20 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal
+
+from recsys_cli.redact import printable, redact
+
+LONGEST_LINE = 4_000  # characters of an error: a name may have any length
 
 
 def write(text: str) -> None:
     """Print results. A reader that has gone away (`| head -1`) had what it wanted: no error."""
+    if sys.stdout is None:  # closed by whoever started the program
+        return
+    if on_terminal():
+        text = printable(text)
     try:
         sys.stdout.write(text.rstrip("\n") + "\n")
         sys.stdout.flush()
@@ -20,9 +29,19 @@ def write(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def complain(line: str) -> None:
+    """Print one line to standard error, where there is one that can be written; without secrets."""
+    shown = printable(redact(line))
+    if len(shown) > LONGEST_LINE:
+        shown = f"{shown[: LONGEST_LINE // 2]} ... {shown[-LONGEST_LINE // 2 :]}"
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"{shown}\n")
+        sys.stderr.flush()
+
+
 def on_terminal() -> bool:
     """Whether a person reads the results as they are printed."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:
@@ -46,7 +65,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: boo
         side: Literal["left", "right"] = "right" if numbers and position else "left"
         drawn.add_column(Text(head), justify=side, no_wrap=position == 0, overflow="fold")
     for cells in rows:
-        drawn.add_row(*(Text(cell) for cell in cells))
+        drawn.add_row(*(Text(printable(cell)) for cell in cells))
     Console().print(drawn)
 
 
@@ -57,7 +76,7 @@ def facts(pairs: Sequence[tuple[str, str]], *, wrap: bool = False) -> None:
         pairs: The names and values.
         wrap: On a terminal, break values that are sentences between words; not for what is copied, such as a path.
     """
-    told = [(name, value) for name, value in pairs if value]
+    told = [(name, printable(value)) for name, value in pairs if value]
     if on_terminal():
         width = max((len(name) for name, _ in told), default=0)
         if wrap:

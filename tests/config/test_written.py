@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_cli import config
+from recsys_cli import catalogue, config
 from recsys_cli.errors import ConfigError
 
 CHOICES = {"model": "mf", "data": "demo"}
@@ -34,8 +34,8 @@ def test_what_was_written_is_read_back_with_the_same_hash(written):
 
 @pytest.mark.parametrize("group", ["data", "split", "model", "trainer", "evaluation", "device", "tracking"])  # fmt: skip
 def test_every_chosen_setting_survives_the_file(tmp_path, group):
-    for name in config.catalogue.names(group):
-        text = config.catalogue.find(group, name).path.read_text()
+    for name in catalogue.names(group):
+        text = catalogue.find(group, name).path.read_text()
         open_keys = re.findall(r"^(\w+): \?{3}", text, re.MULTILINE)
         # a path may look like a day too, and the later of two days stands first
         needed = [f"{group}.{key}=2020-01-0{9 - n}" for n, key in enumerate(open_keys)]
@@ -48,7 +48,7 @@ BAD = {
     "a class of another package": ("recsys_cli.models.first_try.mf.MF", "os.system", "_target_"),
     "a function that is imported": (
         "recsys_cli.models.first_try.mf.MF",
-        "recsys_cli.config.importlib.import_module",
+        "recsys_cli.config.binding.importlib.import_module",
         "_target_",
     ),
     "a resolver": ("root: runs", "root: ${oc.env:HOME}", "left to resolve"),
@@ -58,8 +58,9 @@ BAD = {
     "text for a number": ("rank: 64", "rank: '64'", "model.rank='64'"),
     "not a number": ("seed: 0", "seed: .nan", "seed"),
     "a missing group": ("tracking:", "+tracking:", "no tracking is chosen"),
-    "an alias": ("root: runs", "root: &a runs\nmore: *a", "alias"),
-    "a Python object": ("root: runs", "root: !!python/object/apply:os.system [true]", "cannot be read"),
+    "an alias of itself": ("root: runs", "root: &a [*a]", "for itself"),
+    "a Python object": ("root: runs", "root: !!python/object/apply:os.system [true]", "has the tag"),
+    "a key twice": ("seed: 0", "seed: 0\nseed: 1", "seed is given twice"),
     "broken YAML": ("root: runs", "root: [", "cannot be read"),
     "a key that is no text": ("root: runs", "root: runs\n7: x", "by name"),
 }  # fmt: skip

@@ -1,0 +1,140 @@
+"""Files of the user's own: what a malicious or broken one can do to a composition, which is nothing."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_cli import config
+from recsys_cli.errors import ConfigError
+
+OWN = "# mine\n_target_: recsys_cli.models.baselines.popularity.Popularity\n"
+BOMB = "x: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n"
+    for old, new in zip("abcdef", "bcdefg", strict=True)
+)
+BAD = {
+    "an alias bomb": (OWN + BOMB, "stands for more than 100,000 values"),
+    "very many aliases": (OWN + "x: [&a 1" + ", *a" * 101 + "]\n", "more than 100 aliases"),
+    "an alias of itself": (OWN + "x: &a [*a]\n", "for itself"),
+    "a Python call": (OWN + "x: !!python/object/apply:os.system [touch canary]\n", "has the tag"),
+    "a Python module": (OWN + "x: !!python/module:os\n", "has the tag"),
+    "a path object": (OWN + "x: !!python/object/apply:pathlib.Path [/etc]\n", "has the tag"),
+    "a tag of one's own": (OWN + "x: !include other.yaml\n", "has the tag"),
+    "a deep nest": (OWN + "x: " + "[" * 5000 + "]" * 5000, "nested deeper"),
+    "a key twice": (OWN + "x: 1\nx: 2\n", "duplicate key x"),
+    "a tab": (OWN + "x:\n\t- 1\n", "cannot start any token"),
+    "an open bracket": (OWN + "x: [1\n", "cannot be read"),
+    "two documents": (OWN + "---\n" + OWN, "another document"),
+    "a NUL byte": (OWN + "x: \0\n", "cannot be read"),
+    "a NUL in a value": (OWN.replace("mine", "mine") + 'x: "a\\0b"\n', "model.x"),
+    "half a character": (OWN + 'x: "\\ud800"\n', "half a character"),
+    "another encoding": (OWN.encode("utf-16"), "not UTF-8"),
+    "two megabytes": (OWN + "# " + "x" * 2_000_000, "larger than 1,000,000 bytes"),
+    "a list": ("- 1\n", "expected settings by name"),
+    "Hydra's settings": (OWN + "hydra: {searchpath: [file:///tmp]}\n", "Hydra's own"),
+    "Hydra's package": ("# @package hydra.job\nname: x\n", "Hydra's own"),
+    "Hydra's groups": ("defaults:\n  - /hydra/launcher: basic\n" + OWN, "Hydra's own"),
+    "a file outside": ("defaults:\n  - ../../evil\n" + OWN, "evil"),
+    "an absolute file": ("defaults:\n  - /../evil\n" + OWN, "evil"),
+    "the environment": (OWN + "x: ${oc.env:HOME}\n", "calls a resolver"),
+    "the environment in a list": (OWN + "x: [[{y: '${oc.env:HOME}'}]]\n", "calls a resolver"),
+    "the environment in a choice": ("defaults:\n  - override /trainer@_global_.trainer: ${oc.env:HOME}\n" + OWN, "calls a resolver"),
+    "a call in a list": (OWN + "x: [{_target_: os.system}]\n", "model.x"),
+    "a call to finish": (OWN + "_partial_: true\n", "model._partial_"),
+    "arguments": (OWN + "_args_: [1]\n", "model._args_"),
+    "a package elsewhere": ("# @package a b c\n" + OWN, "Too many components"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of the user's, beside a file that is not in it."""
+    (tmp_path / "evil.yaml").write_text("evil: true\n")
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    return tmp_path / "mine"
+
+
+@pytest.fixture
+def write(folder: Path) -> Callable[[str | bytes], Path]:
+    def put(content: str | bytes) -> Path:
+        data = content.encode() if isinstance(content, str) else content
+        (folder / "model" / "mine.yaml").write_bytes(data)
+        return folder
+
+    return put
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_one_line(write, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "CANARY")
+    content, told = BAD[name]
+    with pytest.raises(ConfigError) as caught:
+        config.load(["model=mine"], [write(content)])
+    line = caught.value.line
+    assert told in line
+    assert "\n" not in line
+    assert len(line) < 1000
+    assert "CANARY" not in line
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_byte_order_mark_and_a_few_aliases_are_taken(write):
+    text = "\ufeff# mine\n_target_: &a recsys_cli.models.baselines.popularity.Popularity\n"
+    assert config.load(["model=mine"], [write(text)]).choices["model"] == "mine"
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "dangling"])
+def test_what_is_no_regular_file_is_no_choice(folder, kind):
+    path = folder / "model" / "odd.yaml"
+    {
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),  # reading it would wait for ever
+        "loop": lambda: path.symlink_to(path),
+        "dangling": lambda: path.symlink_to(folder / "nothing"),
+    }[kind]()
+    with pytest.raises(ConfigError, match="no model called 'odd'"):
+        config.load(["model=odd"], [folder])
+
+
+def test_the_root_is_always_ours(folder):
+    (folder / "experiment.yaml").write_text("defaults: [_self_]\nevil: true\n")
+    assert "evil" not in config.load(["model=popularity"], [folder]).tree
+
+
+def test_a_plugin_in_the_working_folder_is_not_imported(tmp_path, monkeypatch):
+    plugins = tmp_path / "hydra_plugins"
+    plugins.mkdir()
+    (plugins / "evil.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config.load(["model=popularity"])
+    monkeypatch.delitem(sys.modules, "hydra_plugins", raising=False)
+    monkeypatch.delitem(Singleton._instances, Plugins)  # it looks for plugins once in a process
+    config.load(["model=popularity"])
+    assert not (tmp_path / "canary").exists()
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300) | st.text(alphabet="abx_:[]{}&*!-'\"\\n #$%|>?", max_size=60))
+def test_any_bytes_are_settings_or_one_line(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "model").mkdir()
+    data = content.encode() if isinstance(content, str) else content
+    (folder / "model" / "mine.yaml").write_bytes(data)
+    with pytest.raises(ConfigError) as caught:
+        config.load(["model=mine"], [folder])
+    assert "\n" not in caught.value.line
+
+
+@given(st.text(max_size=30))
+def test_any_text_as_a_group_s_name_stays_inside(name):
+    """A name is one of those that are listed, or it is refused: it never becomes a path."""
+    with pytest.raises(ConfigError):
+        config.load([f"model={name}/../mf"])
