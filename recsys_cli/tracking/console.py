@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Protocol
 
+from recsys_cli.redact import printable, redact
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
@@ -44,7 +46,8 @@ class Console:
         self._drawing: RichProgress | None = None
 
     def note(self, text: str) -> None:
-        """Print one line, above the bars where there are some."""
+        """Print one line, above the bars where there are some; without secrets and control characters."""
+        text = printable(redact(text))
         if self._drawing is None:
             self._stream.write(f"{text}\n")
             self._stream.flush()

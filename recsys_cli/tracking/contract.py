@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -21,6 +21,8 @@ class Tracker(Protocol):
         dataset: Mapping[str, str] | None = None,
         parent_id: str | None = None,
         run_id: str | None = None,
+        folder: Path | None = None,
+        warn: Callable[[str], object] | None = None,
     ) -> str:
         """Open a run and return its id.
 
@@ -32,6 +34,10 @@ class Tracker(Protocol):
             parent_id: The run that this one is a part of.
             run_id: A run of a process that died or stopped: it is opened again and keeps its settings, and
                 those of its parts that never ended are closed as killed. Where it is gone a new run is made.
+            folder: That of the run's files, where what is told is kept too; None = it has none. A run that has begun
+                in it is gone on with.
+            warn: Is told, in a line, when the place fails and what is told is kept in the folder only; None = it
+                is written to standard error.
         """
         ...
 
@@ -58,7 +64,7 @@ class Tracker(Protocol):
 
     @property
     def location(self) -> str:
-        """Where the runs are, for people; empty where nothing is kept."""
+        """Where the runs are, for people; after a run that is not there yet, how to deliver it; empty where nothing is kept."""
         ...
 
     @property
@@ -82,6 +88,8 @@ class NoTracker:
         dataset: Mapping[str, str] | None = None,
         parent_id: str | None = None,
         run_id: str | None = None,
+        folder: Path | None = None,
+        warn: Callable[[str], object] | None = None,
     ) -> str:
         """Return an empty id."""
         return ""

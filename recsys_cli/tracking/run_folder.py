@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from recsys_cli import plain_yaml
 from recsys_cli.data.interactions import Vocabulary
-from recsys_cli.errors import DataError
+from recsys_cli.errors import CheckpointError, ConfigError, DataError
+from recsys_cli.resources import disk_full
 
 SETTINGS, METRICS, HISTORY = "config.yaml", "metrics.json", "history.jsonl"
 WEIGHTS = "model.safetensors"
 PER_USER, LISTS = "per_user.parquet", "recommendations.parquet"
+SEALED = (SETTINGS, HISTORY, WEIGHTS, PER_USER, LISTS)  # those whose SHA-256 the record holds
 PARTS = ("valid", "test")
+RECORD_BYTES = 1 << 26  # a record is some kilobytes; more than this is not read
 TRAIN_AGAIN = "train it again"
 
 Array = NDArray[Any]
@@ -69,8 +72,8 @@ class RunFolder:
         """
         path = self.path / SETTINGS
         try:
-            return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["evaluation"])
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, RecursionError) as error:
+            return dict(plain_yaml.load(path)["evaluation"])
+        except (ConfigError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: has no readable section 'evaluation'", TRAIN_AGAIN) from error
 
     @property
@@ -168,7 +171,8 @@ def open_run(named: str, root: Path) -> RunFolder:
         root: The folder of runs.
 
     Raises:
-        DataError: There is no such run, it is not finished, or its record is broken.
+        DataError: There is no such run, or it is not finished.
+        CheckpointError: Its record is broken.
     """
     for path in (Path(named), root / named):
         if named and path.is_dir():
@@ -195,20 +199,44 @@ def _recorded(folder: Path) -> dict[str, Any]:
             f"the run {folder} is not finished: it has no {METRICS}",
             f"let it end, or {TRAIN_AGAIN}",
         )
+    told = read_record(folder / METRICS)
     try:
-        told = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         texts = [told[name] for name in ("run_id", "config_hash", "split_hash", "weights_sha256")]
         texts += [told["choices"][name] for name in ("model", "data")]
         numbers = [told["metrics"][part].values() for part in PARTS]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
             f"{folder / METRICS}: cannot be read: {type(error).__name__}: {error}", TRAIN_AGAIN
         ) from error
     if not all(isinstance(text, str) for text in texts) or not all(
         isinstance(number, float | int) for values in numbers for number in values
     ):
-        raise DataError(f"{folder / METRICS}: ids must be text and metrics numbers", TRAIN_AGAIN)
-    return dict(told)
+        raise CheckpointError(
+            f"{folder / METRICS}: ids must be text and metrics numbers", TRAIN_AGAIN
+        )
+    return told
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What `metrics.json` says; of its content nothing is checked yet.
+
+    Raises:
+        CheckpointError: It is missing, no plain file, larger than any record, or not JSON.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise CheckpointError(f"{path}: it is missing or no plain file", TRAIN_AGAIN)
+    if (size := path.stat().st_size) > RECORD_BYTES:
+        raise CheckpointError(
+            f"{path}: it has {size:,} bytes, and a record at most {RECORD_BYTES:,}", TRAIN_AGAIN
+        )
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {_first_line(error)}"
+        raise CheckpointError(f"{path}: cannot be read: {reason}", TRAIN_AGAIN) from error
+    if not isinstance(told, dict):
+        raise CheckpointError(f"{path}: cannot be read: it is no record", TRAIN_AGAIN)
+    return told
 
 
 def _read(path: Path) -> Any:
@@ -236,6 +264,9 @@ def _write(table: Any, path: Path) -> None:
         else:
             raise DataError(f"{path}: lists are written as .parquet or .csv", "name such a file")
     except OSError as error:
+        path.unlink(missing_ok=True)
+        if (full := disk_full(error, path)) is not None:
+            raise full from error
         raise DataError(
             f"{path}: cannot be written: {_first_line(error)}", "name another file"
         ) from error

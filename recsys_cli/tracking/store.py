@@ -17,11 +17,17 @@ from pathlib import Path
 from shlex import quote
 
 from recsys_cli.errors import ConfigError, TrackingError
+from recsys_cli.redact import redact
 
 DEFAULT_ROOT = "runs"
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("mysql", "mssql", "postgresql", "sqlite")
 LOCK_SECONDS = 120.0
+BUSY_SECONDS = 4.0  # so long another process may keep a database locked
+
+
+class AwayError(TrackingError):
+    """The database cannot be used now, and may be later."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ def ensure_database(path: Path, *, migrate: Callable[[Path], None], schema: str)
         schema: The revision that a whole database carries in its table `alembic_version`.
 
     Raises:
+        AwayError: Another process keeps the database locked.
         TrackingError: The file there is something else, or nothing can be written there.
     """
     from filelock import FileLock, Timeout
@@ -126,17 +133,25 @@ def _is_made(path: Path) -> bool:
 def _create(path: Path, migrate: Callable[[Path], None]) -> None:
     """Create the database beside `path`, then rename it. The caller holds the lock."""
     draft = path.with_name(f"{path.name}.draft")
-    for left_by_a_dead_process in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
-        left_by_a_dead_process.unlink(missing_ok=True)
-    with closing(sqlite3.connect(draft)) as database:
-        # Kept in the file. Migrations take half the time, and later readers do not block writers.
-        database.execute("pragma journal_mode=wal")
-    migrate(draft)
-    with closing(sqlite3.connect(draft)) as database:
-        database.execute("pragma wal_checkpoint(truncate)")
-    _synchronise(draft)
-    draft.replace(path)
+    _remove(draft)  # of a process that died here
+    try:
+        with closing(sqlite3.connect(draft)) as database:
+            # Kept in the file. Migrations take half the time, and later readers do not block writers.
+            database.execute("pragma journal_mode=wal")
+        migrate(draft)
+        with closing(sqlite3.connect(draft)) as database:
+            database.execute("pragma wal_checkpoint(truncate)")
+        _synchronise(draft)
+        draft.replace(path)
+    except BaseException:
+        _remove(draft)  # a full disk has better use for its room
+        raise
     _synchronise(path.parent)
+
+
+def _remove(draft: Path) -> None:
+    for file in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
+        file.unlink(missing_ok=True)
 
 
 def _synchronise(path: Path) -> None:
@@ -151,13 +166,41 @@ def _synchronise(path: Path) -> None:
 def _check(path: Path, schema: str) -> None:
     """Refuse a database that MLflow would break, or break on, when it opens it."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=20)) as database:
+        with closing(_connect(path)) as database:
             found = database.execute("select version_num from alembic_version").fetchall()
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            raise _away(path, error) from error
         raise _unusable(path, str(error)) from error
     if found != [(schema,)]:
         versions = ", ".join(row[0] for row in found) or "none"
         raise _unusable(path, f"schema {versions}, this MLflow needs {schema}")
+
+
+def expect_writable(path: Path) -> None:
+    """Make sure that the database can be written to now.
+
+    MLflow itself would wait for a locked one for 20 seconds, at each call.
+
+    Raises:
+        AwayError: Another process keeps it locked, or it is read-only, full, broken or gone.
+    """
+    try:
+        with closing(_connect(path)) as database:
+            database.execute("begin immediate")
+            database.execute("rollback")
+    except sqlite3.Error as error:
+        raise _away(path, error) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+    )
+
+
+def _away(path: Path, error: sqlite3.Error) -> AwayError:
+    return AwayError(f"{path}: {error}", "see that it is there and no process keeps it locked")
 
 
 def _unusable(path: Path, reason: str) -> TrackingError:
@@ -167,10 +210,3 @@ def _unusable(path: Path, reason: str) -> TrackingError:
         f"if another version of MLflow made it, run: mlflow db upgrade {uri} ; "
         f"if its creation was cut off, move it aside: mv {quote(str(path))} {aside}",
     )
-
-
-def redact(text: str) -> str:
-    """The text without user names, passwords and tokens in its URLs."""
-    text = re.sub(r"(?<=://)[^/\s]*@", "***@", text)
-    query = r"([?&][^=&\s]*(?:pass|secret|token|key|credential|auth)[^=&\s]*=)[^&#\s]+"
-    return re.sub(query, r"\1***", text, flags=re.IGNORECASE)

@@ -14,8 +14,9 @@ from contextlib import suppress
 from typing import IO
 
 from recsys_cli.errors import ConfigError, TrackingError
-from recsys_cli.tracking.mlflow import open_store
-from recsys_cli.tracking.store import Store, locate, redact
+from recsys_cli.redact import redact
+from recsys_cli.tracking.opening import open_store
+from recsys_cli.tracking.store import Store, locate
 
 HOST = "127.0.0.1"
 # Without the query the pages open on chats and agents instead of training runs.

@@ -18,6 +18,9 @@ from typing import Any
 
 from recsys_cli.durable import write_whole
 from recsys_cli.errors import CheckpointError, ConfigError
+from recsys_cli.redact import redact_all
+from recsys_cli.resources import writing
+from recsys_cli.tracking import lines
 
 RUNNING, LOCK, CHECKPOINT = "running.json", "run.lock", "checkpoint"
 UNREPEATED = ("_seconds", "time_ms")  # what another pass over the same epoch may find different
@@ -38,8 +41,9 @@ class Running:
     overrides: list[str]
 
     def write(self, folder: Path) -> None:
-        """Mark the folder."""
-        write_whole(folder / RUNNING, json.dumps(asdict(self)).encode())
+        """Mark the folder; the credentials of addresses stay out of it."""
+        data = json.dumps(redact_all(asdict(self))).encode()
+        write_whole(folder / RUNNING, data, private=True)
 
     @classmethod
     def read(cls, folder: Path) -> Running | None:
@@ -72,8 +76,9 @@ def held(folder: Path) -> Iterator[None]:
     """
     descriptor = _lock(folder)
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with writing(folder / LOCK):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         (folder / LOCK).unlink(missing_ok=True)
@@ -112,27 +117,27 @@ class Journal:
         entries: The lines so far: `epoch`, `time_ms` (milliseconds since 1970) and the numbers.
 
     Args:
-        path: The file; lines that are there already are kept, but for a last one that was cut off.
+        path: The file; lines that are there already are kept, but for a last one that was cut off or is damaged.
+
+    Raises:
+        CheckpointError: A line before the last one is damaged; the file is left as it is.
     """
 
     def __init__(self, path: Path) -> None:
+        found = lines.read(path, _is_epoch)
+        if found.damaged is not None and not found.last:
+            raise CheckpointError(f"{path}:{found.damaged}: the line is damaged", "train anew")
         self._path = path
-        self.entries: list[dict[str, Any]] = []
-        good = 0
-        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
-            entry = _entry(line, epoch=len(self.entries) + 1)
-            if entry is None:
-                break
-            self.entries.append(entry)
-            good += len(line)
+        self.entries: list[dict[str, Any]] = found.entries
         self._file = path.open("ab")
-        self._file.truncate(good)
+        self._file.truncate(found.length)
 
     def add(self, epoch: int, numbers: Mapping[str, float]) -> dict[str, Any] | None:
         """Note an epoch; None where it was noted before it was cut off, with the same numbers.
 
         Raises:
             CheckpointError: An epoch before it is missing.
+            ResourceError: The disk is full, or fails.
         """
         if epoch > len(self.entries) + 1:
             raise CheckpointError(
@@ -144,9 +149,10 @@ class Journal:
                 return None
             self._cut(epoch - 1)
         entry = {"epoch": epoch, "time_ms": time.time_ns() // 1_000_000, **numbers}
-        self._file.write(_line(entry))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with writing(self._path):
+            self._file.write(lines.line_of(entry))
+            self._file.flush()
+            os.fsync(self._file.fileno())
         self.entries.append(entry)
         return entry
 
@@ -157,7 +163,7 @@ class Journal:
     def _cut(self, epochs: int) -> None:
         """Keep so many epochs."""
         del self.entries[epochs:]
-        self._file.truncate(sum(len(_line(entry)) for entry in self.entries))
+        self._file.truncate(sum(len(lines.line_of(entry)) for entry in self.entries))
 
 
 def numbers_of(entry: Mapping[str, Any]) -> dict[str, float]:
@@ -165,20 +171,12 @@ def numbers_of(entry: Mapping[str, Any]) -> dict[str, float]:
     return {key: value for key, value in entry.items() if key not in {"epoch", "time_ms"}}
 
 
-def _line(entry: Mapping[str, Any]) -> bytes:
-    return json.dumps(entry).encode() + b"\n"
-
-
-def _entry(line: bytes, *, epoch: int) -> dict[str, Any] | None:
-    """What a line holds; None where it is cut off or not the line of this epoch."""
-    try:
-        entry = json.loads(line)
-        sound = line.endswith(b"\n") and entry["epoch"] == epoch and _line(entry) == line
-    except (ValueError, KeyError, TypeError):
-        return None
-    kinds = {type(value) for value in entry.values()}
+def _is_epoch(entry: Mapping[str, Any], number: int) -> bool:
+    """Whether an entry is the one of this epoch."""
     return (
-        entry if sound and isinstance(entry.get("time_ms"), int) and kinds <= {int, float} else None
+        entry.get("epoch") == number
+        and isinstance(entry.get("time_ms"), int)
+        and {type(value) for value in entry.values()} <= {int, float}
     )
 
 

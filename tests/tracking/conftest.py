@@ -1,14 +1,26 @@
 """A store that MLflow has made, once; each test gets a copy."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recsys_cli.tracking.mlflow import MlflowTracker, open_store
+from recsys_cli.tracking import mlflow, sender
+from recsys_cli.tracking.mlflow import MlflowTracker
+from recsys_cli.tracking.opening import open_store
 from recsys_cli.tracking.store import locate
+from tests.tracking.servers import Server, serving
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known of any store, one that is slow is waited for, and one that fails is asked again soon."""
+    monkeypatch.setattr(sender.Condition, "known", {})
+    monkeypatch.setattr(mlflow, "PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(mlflow, "LOCAL_PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(sender, "RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +49,10 @@ def tracker(root: Path) -> Callable[..., MlflowTracker]:
         return MlflowTracker(**(settings | changed))
 
     return make
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server that answers as MLflow does, until it is told to fail."""
+    with serving(tmp_path / "served") as state:
+        yield state

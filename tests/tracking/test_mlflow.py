@@ -1,14 +1,10 @@
 """What is told to the tracker is what MLflow has afterwards."""
 
-import http.server
 import inspect
 import json
 import math
-import sqlite3
 import subprocess
 import sys
-import threading
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from recsys_cli.errors import ConfigError, DivergedError, TrackingError
 from recsys_cli.tracking import contract
-from recsys_cli.tracking.mlflow import MlflowTracker, _short
+from recsys_cli.tracking.mlflow import MlflowTracker
 from recsys_cli.tracking.store import DEFAULT_ROOT
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "tracking"
@@ -173,23 +169,6 @@ def test_metrics_wait_and_go_out_in_few_calls(tracker, client, monkeypatch):
     assert len(client.get_metric_history(run_id, "loss")) == 1100
 
 
-def test_metrics_are_written_once_the_time_has_passed(tracker, client, monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("recsys_cli.tracking.mlflow.time.monotonic", lambda: now[0])
-    one = tracker(flush_seconds=2.0)
-    run_id = opened(one)
-    one.metrics({"loss": 1.0}, step=1)
-    now[0] += 1.9
-    one.metrics({"loss": 1.0}, step=2)
-    assert client.get_run(run_id).data.metrics == {}
-    now[0] += 0.1
-    one.metrics({"loss": 1.0}, step=3)
-    assert len(client.get_metric_history(run_id, "loss")) == 3
-    one.metrics({"loss": 1.0}, step=4)
-    assert len(client.get_metric_history(run_id, "loss")) == 3
-    one.finish()
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_none_is_refused_where_it_arises(tracker, client, value):
     one = tracker()
@@ -222,11 +201,6 @@ def test_many_settings_and_long_ones_are_kept_or_visibly_cut(tracker, client):
     assert len(kept.params["long"]) == 6000
     assert kept.params["long"].endswith("x... (cut, 7000 characters)")
     assert kept.tags["note"].endswith("y... (cut, 9000 characters)")
-
-
-def test_a_text_that_fits_is_not_cut():
-    assert _short("x" * 10, 10) == "x" * 10
-    assert _short("x" * 100, 50) == "x" * 25 + "... (cut, 100 characters)"
 
 
 def test_credentials_do_not_reach_the_store(tracker, root):
@@ -297,58 +271,6 @@ def test_it_says_where_runs_are_and_how_to_see_them(
     one = tracker(**changed)
     assert one.location == location.format(here=tmp_path)
     assert one.how_to_open == command
-
-
-class Answering(http.server.BaseHTTPRequestHandler):
-    status = 500
-
-    def do_GET(self):
-        self.send_response(self.status)
-        self.send_header("Content-Length", "4")
-        self.end_headers()
-        self.wfile.write(b"oops")
-
-    do_POST = do_GET
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.mark.parametrize("status", [200, 401, 404, 500])
-def test_a_server_that_is_no_mlflow_is_one_line(tracker, status, capfd):
-    handler = type("Handler", (Answering,), {"status": status})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        uri = f"http://user:CANARY@127.0.0.1:{server.server_port}"
-        with pytest.raises(TrackingError) as caught:
-            opened(tracker(uri=uri))
-        server.shutdown()
-    assert caught.value.exit_code == 6
-    assert caught.value.line.startswith("cannot open the tracking store http://***@127.0.0.1")
-    assert "CANARY" not in caught.value.line
-    assert capfd.readouterr() == ("", "")
-
-
-def test_no_server_is_one_line(tracker, capfd, caplog):
-    with pytest.raises(TrackingError, match="Connection refused") as caught:
-        opened(tracker(uri="http://user:CANARY@127.0.0.1:9"))
-    assert "CANARY" not in caught.value.line
-    assert capfd.readouterr() == ("", "")
-    assert caplog.messages == []
-
-
-def test_a_store_that_breaks_later_is_one_line(tracker, client, root, capsys):
-    one = tracker(flush_seconds=3600.0)
-    run_id = opened(one)
-    one.metrics({"loss": 1.0})
-    with closing(sqlite3.connect(root / "mlflow.db")) as database:
-        database.execute("drop table metrics")
-    with pytest.raises(TrackingError, match=r"cannot write metrics to .*: no such table: metrics$"):
-        one.finish()
-    assert capsys.readouterr() == ("", "")
-    with closing(sqlite3.connect(root / "mlflow.db")) as database:
-        found = database.execute("select status from runs where run_uuid = ?", [run_id])
-        assert found.fetchone() == ("FAILED",)
 
 
 @pytest.mark.slow

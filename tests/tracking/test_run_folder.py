@@ -8,7 +8,7 @@ import pytest
 from pyarrow import csv, parquet
 
 from recsys_cli.data.interactions import Vocabulary
-from recsys_cli.errors import DataError
+from recsys_cli.errors import CheckpointError, DataError, RecsysError
 from recsys_cli.tracking.run_folder import open_run, save_lists, save_per_user
 
 USERS = np.array([3, 7, 9])
@@ -113,6 +113,7 @@ BROKEN = {
     "half a record": (damage("metrics.json", b'{"run_id": "a"'), "cannot be read"),
     "a record of another kind": (damage("metrics.json", b"[1]"), "cannot be read"),
     "bytes": (damage("metrics.json", b"\xff\xfe"), "cannot be read"),
+    "a deep record": (damage("metrics.json", b"[" * 200_000), "cannot be read: RecursionError"),
     "no hash": (without("split_hash"), "cannot be read: KeyError: 'split_hash'"),
     "no metrics": (without("metrics"), "cannot be read"),
     "no values": (drop("per_user.parquet"), "no such file"),
@@ -127,8 +128,9 @@ BROKEN = {
 def test_what_is_not_whole_is_refused_in_one_line(tmp_path, name):
     change, message = BROKEN[name]
     change(make(tmp_path / "a"))
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(RecsysError) as caught:
         open_run("a", tmp_path).per_user("test")
+    assert caught.value.exit_code == (5 if "cannot be read" in message else 2)
     assert message in caught.value.line
     assert str(tmp_path / "a") in caught.value.line
     assert len(caught.value.line) < 400
@@ -138,7 +140,7 @@ def test_ids_that_are_no_text_and_metrics_that_are_no_numbers_are_refused(tmp_pa
     make(tmp_path / "a", run_id=7)
     make(tmp_path / "b", metrics={"valid": {}, "test": {"ndcg_at_10": "0.3"}})
     for name in "ab":
-        with pytest.raises(DataError, match="text and metrics numbers"):
+        with pytest.raises(CheckpointError, match="text and metrics numbers"):
             open_run(name, tmp_path)
 
 

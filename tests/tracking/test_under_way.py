@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recsys_cli.errors import CheckpointError, ConfigError
+from recsys_cli.tracking.lines import line_of
 from recsys_cli.tracking.under_way import LOCK, RUNNING, Journal, Running, held, numbers_of
 
 
@@ -70,7 +71,9 @@ def journal_of(path: Path, epochs: int) -> list[dict]:
 def test_epochs_are_on_disk_and_read_back(tmp_path):
     path = tmp_path / "history.jsonl"
     entries = journal_of(path, 3)
-    assert [json.loads(line) for line in path.read_text().splitlines()] == entries
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(line.pop("crc32") > 0 for line in told)
+    assert told == entries
     again = Journal(path)
     assert again.entries == entries
     assert numbers_of(entries[1]) == {"loss": 0.5, "epoch_seconds": 0.5}
@@ -107,6 +110,8 @@ def test_an_epoch_that_comes_out_differently_replaces_what_followed(tmp_path):
         lambda data: data.replace(b'"epoch": 3', b'"epoch": 4'),
         lambda data: data.replace(b'"epoch": 3', b'"epoch":  3'),
         lambda data: data + b'{"epoch": 4}\n',
+        lambda data: data + line_of({"epoch": 5, "time_ms": 1}),
+        lambda data: data + line_of({"epoch": 4, "time_ms": 1, "loss": "text"}),
         lambda data: data + b"\xff\n",
         lambda data: data + b"[]\n",
     ],
@@ -124,6 +129,17 @@ def test_what_is_cut_off_or_not_the_next_epoch_is_dropped(tmp_path, change):
     assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == list(
         range(1, len(journal.entries) + 1)
     )
+
+
+def test_a_flipped_bit_before_the_last_line_is_named_and_nothing_is_cut(tmp_path):
+    path = tmp_path / "history.jsonl"
+    journal_of(path, 3)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"0.5")] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"history\.jsonl:1: the line is damaged"):
+        Journal(path)
+    assert path.read_bytes() == data
 
 
 def test_a_missing_epoch_is_refused(tmp_path):
