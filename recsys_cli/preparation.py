@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from recsys_cli import catalogue
@@ -19,6 +20,7 @@ from recsys_cli.evaluation.category_metrics import check_categories
 from recsys_cli.evaluation.prediction import predictor
 from recsys_cli.evaluation.protocol import RankingProtocol
 from recsys_cli.evaluation.values_protocol import ValuesProtocol
+from recsys_cli.footprint import check_room, estimate
 from recsys_cli.progress import Progress
 from recsys_cli.seeds import isolated
 from recsys_cli.training.loop import GradientTrainer
@@ -70,11 +72,14 @@ def prepare(config: Config, *, progress: Progress, stopwatch: Stopwatch | None =
         progress.note(said)
     with device.active():
         interactions, split = load_and_split(config, progress=progress, stopwatch=clock)
-        with clock("build"), isolated(tree["seed"], "init"), _room_for_model(device):
-            model = build(tree["model"], key="model", n_users=split.n_users, n_items=split.n_items)
-            model = model.to(device.torch)
-        _check_fits(model, split, protocol, config.choices["model"])
         trainer = build(tree["trainer"], key="trainer", seed=tree["seed"])
+        sizes = {"n_users": split.n_users, "n_items": split.n_items}
+        make = partial(build, tree["model"], key="model", **sizes)
+        if not device.is_accelerator:
+            _check_room(make, split, trainer, config)
+        with clock("build"), isolated(tree["seed"], "init"), _room_for_model(device):
+            model = make().to(device.torch)
+        _check_fits(model, split, protocol, config.choices["model"])
         _check_validation(trainer, split)
     return Prepared(interactions, split, model, trainer, protocol, device)
 
@@ -148,6 +153,12 @@ def announce(ready: Prepared, config: Config, progress: Progress) -> None:
     )
     if caution := split.caution():
         progress.note(caution)
+
+
+def _check_room(make: Callable[[], Any], split: Split, trainer: Any, config: Config) -> None:
+    needed = estimate(make, train=split.train, trainer=trainer)
+    if needed is not None:
+        check_room(needed, model=config.choices["model"])
 
 
 def _check_fits(model: Any, split: Split, protocol: Any, name: str) -> None:

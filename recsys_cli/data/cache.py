@@ -8,7 +8,6 @@ A folder appears under its final name only when it is complete and on disk; one 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -24,9 +23,9 @@ from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.sources import Member
 from recsys_cli.errors import DataError, ResourceError
 from recsys_cli.progress import Progress
+from recsys_cli.resources import disk_full
 
 FORMAT = 1
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 SETTLED_NS = 2_000_000_000  # a file changed this lately may change again within the clock's step
 MANIFEST = "manifest.json"
 
@@ -86,11 +85,12 @@ def writable(folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
     except OSError as error:
-        kind = ResourceError if error.errno in DISK_FULL else DataError
-        raise kind(
-            f"{error.filename or folder}: the cache cannot be written: {error.strerror or error}",
-            "set RECSYS_CACHE to a folder with room that can be written",
-        ) from error
+        hint = "set RECSYS_CACHE to a folder with room that can be written"
+        where = error.filename or folder
+        if (full := disk_full(error, where)) is not None:
+            raise ResourceError(str(full), hint) from error
+        reason = error.strerror or error
+        raise DataError(f"{where}: the cache cannot be written: {reason}", hint) from error
 
 
 @contextmanager
@@ -130,8 +130,12 @@ def _content_hash(member: Member) -> str:
     if time.time_ns() - status.st_mtime_ns > SETTLED_NS:
         known.parent.mkdir(parents=True, exist_ok=True)
         part = known.with_name(f"{known.name}.{os.getpid()}.part")
-        part.write_text(found)
-        part.replace(known)
+        try:
+            part.write_text(found)
+            part.replace(known)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
     return found
 
 
@@ -154,6 +158,14 @@ def _store(entry: Path, interactions: Interactions, notes: list[str]) -> None:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+def is_whole(entry: Path) -> bool:
+    """Whether an entry has all its files, of the lengths that it lists; what is in them is not read."""
+    try:
+        return _load(entry) is not None
+    except OSError:
+        return False
 
 
 def _load(entry: Path) -> Parsed | None:

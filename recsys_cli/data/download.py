@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from recsys_cli.data.cache import DISK_FULL, cache_root, only_one, writable
+from recsys_cli.data.cache import cache_root, only_one, writable
 from recsys_cli.data.columnar import to_disk
 from recsys_cli.errors import DataError
 from recsys_cli.progress import Bar, Progress
+from recsys_cli.resources import disk_trouble
 
 TIMEOUTS_SECONDS = (5, 30)  # to connect, and between two pieces
 PIECE_BYTES = 1 << 18
@@ -168,7 +169,7 @@ def _download(archive: Archive, target: Path, progress: Progress, loopback: bool
     except ValueError as error:  # an address or answer that makes no sense
         raise _failed(archive, str(error)) from error
     except OSError as error:  # every failure of the network is one
-        if error.errno in DISK_FULL:
+        if disk_trouble(error) is not None:
             raise
         raise _failed(archive, _short(error)) from error
     finally:

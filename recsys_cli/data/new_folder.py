@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from recsys_cli.data.cache import DISK_FULL
 from recsys_cli.data.columnar import to_disk
 from recsys_cli.errors import DataError, ResourceError
+from recsys_cli.resources import disk_full
 
 
 @contextmanager
@@ -46,11 +46,11 @@ def new_folder(folder: Path) -> Iterator[Path]:
             with suppress(OSError):
                 parent.rmdir()
         if isinstance(error, OSError):
-            kind = ResourceError if error.errno in DISK_FULL else DataError
-            raise kind(
-                f"{folder}: cannot be written: {error.strerror or error}",
-                "name a folder with room that can be written",
-            ) from error
+            hint = "name a folder with room that can be written"
+            if (full := disk_full(error, folder)) is not None:
+                raise ResourceError(str(full), hint) from error
+            reason = error.strerror or error
+            raise DataError(f"{folder}: cannot be written: {reason}", hint) from error
         raise
 
 

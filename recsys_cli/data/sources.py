@@ -65,7 +65,8 @@ class Member:
             if first.startswith(GZIP):
                 limit = min(MAX_BYTES, max(SMALL_BYTES, size * MAX_RATIO))
                 stream = cast(BinaryIO, opened.enter_context(gzip.GzipFile(fileobj=raw)))
-            guarded = _Guarded(stream, str(self), limit, opened.pop_all())
+            exact = self.inside is not None and stream is raw
+            guarded = _Guarded(stream, str(self), limit, opened.pop_all(), exact=exact)
             return io.BufferedReader(guarded, BUFFER_BYTES)
 
     def size_bytes(self) -> int | None:
@@ -97,8 +98,11 @@ class Member:
 class _Guarded(io.RawIOBase):
     """A stream that ends in a DataError where it is damaged or longer than its limit."""
 
-    def __init__(self, stream: BinaryIO, name: str, limit: int, opened: ExitStack) -> None:
+    def __init__(
+        self, stream: BinaryIO, name: str, limit: int, opened: ExitStack, *, exact: bool
+    ) -> None:
         self._stream, self._name, self._left, self._opened = stream, name, limit, opened
+        self._exact = exact  # the limit is how long the stream must be
 
     def readable(self) -> bool:
         return True
@@ -109,6 +113,8 @@ class _Guarded(io.RawIOBase):
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             raise DataError(f"{self._name}: cannot be read: {_reason(error)}", WHOLE) from error
         self._left -= count
+        if self._exact and count == 0 < self._left and len(buffer):
+            raise DataError(f"{self._name}: ends {self._left:,} bytes too early", WHOLE)
         if self._left < 0:
             raise DataError(
                 f"{self._name}: unpacks to more than {MAX_RATIO} times its size or {MAX_BYTES >> 30} GiB",

@@ -42,6 +42,22 @@ class ClosedForm(Protocol):
 
 
 @runtime_checkable
+class TellsMemory(Protocol):
+    """Knows what it needs while it learns, so that a run which cannot fit is refused before it begins."""
+
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """Bytes at the highest moment beside parameters, buffers, their gradients and the optimiser's memory.
+
+        Asked of a model whose tensors may have no values.
+
+        Args:
+            train: What it is to learn from.
+            batch_size: Events (or positions of sequences) a step; 0 where it learns in one go.
+        """
+        ...
+
+
+@runtime_checkable
 class Predicts(Protocol):
     """Knows the value of an event (a rating, the chance of a click) besides its place in a ranking."""
 

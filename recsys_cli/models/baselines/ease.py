@@ -57,6 +57,10 @@ class EASE(nn.Module):
         inverse /= -inverse.diagonal().clone()
         self.weights.copy_(inverse.fill_diagonal_(0.0))
 
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """Two matrices of items by items in 64 bits: what is factorised and its factor, then that and the inverse."""
+        return 2 * 8 * self.weights.numel()
+
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """The history's 0/1 row times the weights."""
         assert queries.items is not None

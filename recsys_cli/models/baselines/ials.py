@@ -80,6 +80,16 @@ class IALS(nn.Module):
             user_vectors = self._solve_all(by_user, self.item_vectors)
             self.item_vectors.copy_(self._solve_all(by_item, user_vectors))
 
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """All vectors in two forms, and the systems of a block of rows with their factors."""
+        rank = self.item_vectors.shape[1]
+        vectors = 2 * (train.n_users + train.n_items) * rank
+        systems = 0
+        for events in (np.diff(train.offsets), train.item_counts):
+            shortest = int(events[events > 0].min(initial=BLOCK_VECTORS))
+            systems = max(systems, min(len(events), BLOCK_VECTORS // shortest) * rank**2)
+        return 4 * (vectors + 3 * systems + 2 * BLOCK_VECTORS * rank)
+
     def _solve_all(
         self, rows: sparse.csr_array, others: Float[Tensor, "others rank"]
     ) -> Float[Tensor, "rows rank"]:

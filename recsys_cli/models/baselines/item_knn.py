@@ -78,6 +78,10 @@ class ItemKNN(nn.Module):
             alike[np.arange(len(alike)), start + np.arange(len(alike))] = 0.0
             self.nearest.keep_strongest(start, alike)
 
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """A block of items by items in 64 bits, some times over."""
+        return 4 * 8 * min(BLOCK_ITEMS, self.n_items) * self.n_items
+
     def _alike(
         self, dot: NDArray[np.float64], left: NDArray[np.float64], right: NDArray[np.float64]
     ) -> NDArray[np.float64]:

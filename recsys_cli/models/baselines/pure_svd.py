@@ -59,6 +59,10 @@ class PureSVD(nn.Module):
         directions = directions * np.sign(np.take_along_axis(directions, largest, axis=1))
         self.directions.copy_(torch.from_numpy(directions[::-1].T.copy()))
 
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """The basis of the iterations and the directions found, on both sides, in 64 bits."""
+        return 8 * (2 * self.directions.shape[1] + 1) * (train.n_users + train.n_items)
+
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """The history's 0/1 row, projected on the directions and back."""
         assert queries.items is not None

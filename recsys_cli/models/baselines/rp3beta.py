@@ -62,6 +62,13 @@ class RP3Beta(nn.Module):
         for start in range(0, self.n_items, BLOCK_ITEMS):
             self.nearest.keep_strongest(start, starts_by_end[start : start + BLOCK_ITEMS].toarray())
 
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """A block of items by items in 64 bits, twice, and what is kept of all walks, twice."""
+        return (
+            2 * 8 * min(BLOCK_ITEMS, self.n_items) * self.n_items
+            + 2 * 16 * self.nearest.items.numel()
+        )
+
     def _walks(self, matrix: sparse.csr_array) -> list[sparse.csr_array]:
         """Starts x ends in blocks of starts, each start with its strongest ends."""
         met, users = _inverse_power(matrix.sum(axis=1), self.alpha), matrix.sum(axis=0)

@@ -88,6 +88,10 @@ class SLIM(nn.Module):
             )
         self.nearest.keep_strongest(0, weights.T.cpu().numpy())
 
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """Items by items: what items share, the weights and those that move, and 64 bits to find the strongest."""
+        return (3 * 4 + 8) * self.n_items**2
+
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """The summed weights of the history for each item."""
         assert queries.items is not None

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from recsys_cli.data.batches import Pairs
+from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
 from recsys_cli.models.losses import PairLoss, pair_loss
 
@@ -90,6 +91,12 @@ class Deep(nn.Module):
 
     def _layer_weights(self) -> list[Tensor]:
         return [layer.weight for layer in self.modules() if isinstance(layer, nn.Linear)]
+
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """What every layer makes of a step's pairs, with its gradient."""
+        pairs = min(batch_size, len(train)) * (1 + self.negatives)
+        units = sum(len(weight) for weight in self._layer_weights())
+        return 3 * 4 * pairs * (2 * self.items.shape[1] + units)
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """All pairs with the catalogue, a block of pairs at a time so that the hidden layers stay small."""

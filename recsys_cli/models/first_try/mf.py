@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from recsys_cli.data.batches import Pairs
+from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
 from recsys_cli.models.losses import PairLoss, pair_loss
 
@@ -74,6 +75,10 @@ class MF(nn.Module):
             size_of_items = (q.square().sum() + c.square().sum()) / items.shape[1]
             loss = loss + self._l2 * (size_of_user + size_of_items) / len(batch)
         return loss
+
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """The vectors of a step's events and unseen items, with what their gradients are made of."""
+        return 3 * 4 * min(batch_size, len(train)) * (2 + self.negatives) * self.items.shape[1]
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """Dot products with the whole catalogue."""

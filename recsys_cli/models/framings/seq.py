@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from recsys_cli.data.batches import Sequences
+from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
 from recsys_cli.models.layers import ContextName, LatentCross
 from recsys_cli.models.losses import softmax_loss
@@ -62,6 +63,11 @@ class Seq(nn.Module):
         crossed = self.request_cross(states, batch.now, batch.times)[batch.real]
         vectors = self.to_item(self.dropout(crossed))
         return softmax_loss(vectors, self.items, self.bias, batch.targets[batch.real])
+
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """The scores of all items at every position of a step, as logits, their softmax and its gradient."""
+        positions = min(batch_size, len(train))
+        return 4 * positions * (3 * len(self.items) + 12 * self.to_item.in_features)
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """Logits of the next item at the moment of the request; without a history, the items' biases."""

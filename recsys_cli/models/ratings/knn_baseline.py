@@ -87,6 +87,10 @@ class KNNBaseline(nn.Module):
         self.residuals = torch.from_numpy(by_item.data).to(expected) - expected
         self.item_starts.copy_(torch.from_numpy(by_item.indptr))
 
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """A block of users by users in 64 bits, some times over."""
+        return 3 * 8 * min(BLOCK_USERS, train.n_users) * train.n_users
+
     def predict(
         self, users: Int64[Tensor, " pairs"], items: Int64[Tensor, " pairs"]
     ) -> Float[Tensor, " pairs"]:

@@ -94,6 +94,10 @@ class NMF(nn.Module):
         self.users[-1] = 0.0
         self.items.copy_(torch.from_numpy(q))
 
+    def working_bytes(self, train: Interactions, batch_size: int) -> int:
+        """The vectors in 64 bits some times over, and those of both sides of every rating."""
+        return 8 * self.items.shape[1] * (6 * (train.n_users + train.n_items) + 2 * len(train))
+
     def predict(
         self, users: Int64[Tensor, " pairs"], items: Int64[Tensor, " pairs"]
     ) -> Float[Tensor, " pairs"]:
