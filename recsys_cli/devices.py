@@ -14,13 +14,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
 import torch
 from annotated_types import Ge, Le
+from threadpoolctl import threadpool_limits
 
+from recsys_cli import __version__
 from recsys_cli.errors import DeviceError, nearest
 
 OUT_OF_MEMORY = re.compile("out of memory|allocate memory|not enough memory", re.IGNORECASE)
@@ -113,11 +116,12 @@ class Device:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Use this device's threads inside the block, and the former number after it."""
+        """Use this device's threads inside the block, in torch and in NumPy's BLAS; the former number after it."""
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            yield
+            with threadpool_limits(self.threads, user_api="blas"):
+                yield
         finally:
             torch.set_num_threads(before)
 
@@ -201,10 +205,13 @@ def processor() -> str:
 
 
 def environment(device: Device) -> dict[str, str]:
-    """What a number depends on beside the settings: versions and hardware."""
+    """What a number depends on beside the settings: versions (that of this program first) and hardware."""
     return {
+        "version": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "scipy": version("scipy"),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "device": device.label,

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from recsys_cli import unfinished
 from recsys_cli.config import Config, build
@@ -24,6 +23,7 @@ from recsys_cli.evaluation.evaluate import Result, evaluate
 from recsys_cli.outcome import (
     Outcome,
     describe_data,
+    files,
     model_counts,
     record,
     save_users,
@@ -34,6 +34,7 @@ from recsys_cli.outcome import (
 )
 from recsys_cli.preparation import Prepared, Stopwatch, announce, prepare, why_this_split
 from recsys_cli.progress import Progress, Silent
+from recsys_cli.promises import conditions, promise
 from recsys_cli.tracking.contract import Status, Tracker
 from recsys_cli.tracking.run_folder import HISTORY, SETTINGS, WEIGHTS
 from recsys_cli.tracking.under_way import CHECKPOINT, Journal, Running, held, numbers_of
@@ -51,6 +52,7 @@ def run(
     parent_id: str | None = None,
     report: Callable[[int, Mapping[str, float]], None] | None = None,
     resume: bool = False,
+    allow_mismatch: bool = False,
 ) -> Outcome:
     """Run one experiment and record it.
 
@@ -62,6 +64,7 @@ def run(
         report: Is told each epoch's numbers too.
         resume: `run_dir` may hold a run with the same settings: one that was cut off goes on and ends with the same
             bits as one that was not, and of one that is finished the outcome is returned again.
+        allow_mismatch: It may go on under other versions, threads or hardware too; its promise then says so.
 
     Raises:
         RecsysError: Something that the user can mend.
@@ -87,18 +90,21 @@ def run(
             dataset=describe_data(config, ready.interactions),
             parent_id=parent_id,
             run_id=None if begun is None else begun.run_id,
+            folder=folder,
+            warn=progress.note,
         )
         status: Status = "FAILED"
         try:
             if begun is None:
-                write_whole(folder / SETTINGS, config.yaml().encode())
+                write_whole(folder / SETTINGS, config.yaml().encode(), private=True)
             Running(run_id, config.choices, config.overrides).write(folder)
             with closing(_tell_again(folder, tracker)) as journal:
                 if begun is not None and begun.recorded is not None:
                     outcome = replace(Outcome.from_json(begun.recorded, folder), run_id=run_id)
                 else:
                     tell = _teller(journal, tracker, report)
-                    outcome = _train(ready, config, folder, tell, progress, clock)
+                    kept = _checkpoints(folder, config, ready, allow_mismatch=allow_mismatch)
+                    outcome = _train(ready, config, folder, kept, tell, progress, clock)
                     outcome = replace(
                         outcome,
                         run_id=run_id,
@@ -115,19 +121,20 @@ def run(
         finally:
             tracker.finish(status)
         unfinished.clear(folder)
-    return outcome
+    return replace(outcome, logged_at=tracker.location)
 
 
 def _train(
     ready: Prepared,
     config: Config,
     folder: Path,
+    checkpoints: Checkpoints,
     report: Report,
     progress: Progress,
     clock: Stopwatch,
 ) -> Outcome:
     """Fit, and measure what was learnt; the outcome but for where it is tracked."""
-    split = ready.split
+    split, around = ready.split, environment(ready.device)
     with ready.device.active():
         with clock("fit"):
             history: History = ready.trainer.fit(
@@ -139,7 +146,7 @@ def _train(
                 report=report,
                 progress=progress,
                 better=ready.protocol.better,
-                checkpoints=Checkpoints(folder / CHECKPOINT, _made_with(config, ready)),
+                checkpoints=checkpoints,
             )
         weights_sha256 = save_weights(ready.model, folder / WEIGHTS)
         results = {}
@@ -153,7 +160,9 @@ def _train(
         config_hash=config.hash,
         split_hash=split.hash,
         weights_sha256=weights_sha256,
-        device=environment(ready.device),
+        device=around,
+        promise=promise(around, checkpoints.mismatches),
+        files=files(folder),
         metrics={"valid": {}} | {part: found.metrics for part, found in results.items()},
         timings=timings(clock, history),
         counts=split.counts() | model_counts(ready.model, history),
@@ -164,11 +173,16 @@ def _train(
     )
 
 
-def _made_with(config: Config, ready: Prepared) -> dict[str, Any]:
-    """What the bits of a training depend on: another value of any of these makes another training."""
-    around = environment(ready.device)
-    facts = {name: around[name] for name in ("torch", "device", "threads", "cpu_capability")}
-    return config.measured | facts | {"split_hash": ready.split.hash}
+def _checkpoints(
+    folder: Path, config: Config, ready: Prepared, *, allow_mismatch: bool
+) -> Checkpoints:
+    """Where a training is kept while it is under way, with what its bits hang on."""
+    return Checkpoints(
+        folder / CHECKPOINT,
+        config.measured | {"split_hash": ready.split.hash},
+        conditions(environment(ready.device)),
+        allow_mismatch=allow_mismatch,
+    )
 
 
 def _tell_again(folder: Path, tracker: Tracker) -> Journal:

@@ -14,21 +14,24 @@ import numpy as np
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from recsys_cli import __version__
+from recsys_cli import integrity
 from recsys_cli.config import Config
 from recsys_cli.data.columnar import to_disk
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.devices import environment
 from recsys_cli.durable import write_whole
-from recsys_cli.errors import DataError
+from recsys_cli.errors import CheckpointError, DataError
 from recsys_cli.evaluation.evaluate import Result
 from recsys_cli.preparation import Prepared, Stopwatch
+from recsys_cli.redact import redact
+from recsys_cli.resources import writing
 from recsys_cli.tracking.contract import Tracker
 from recsys_cli.tracking.run_folder import (
     HISTORY,
     LISTS,
     METRICS,
     PER_USER,
+    SEALED,
     SETTINGS,
     WEIGHTS,
     save_lists,
@@ -40,7 +43,11 @@ from recsys_cli.training.state import History
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment ends with; `to_json` is what `--json` prints and `metrics.json` holds."""
+    """What an experiment ends with; `to_json` is what `--json` prints and `metrics.json` holds.
+
+    Of its fields, `promise` says how exactly the run repeats (`promises.promise`), and `files` has size and SHA-256
+    of each other file of the run.
+    """
 
     run_id: str
     run_dir: Path
@@ -48,6 +55,8 @@ class Outcome:
     split_hash: str
     weights_sha256: str
     device: dict[str, str]
+    promise: dict[str, str]
+    files: dict[str, dict[str, Any]]
     metrics: dict[str, dict[str, float]]
     timings: dict[str, float]
     counts: dict[str, int]
@@ -59,8 +68,8 @@ class Outcome:
     how_to_open: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, in the order of the fields."""
-        return asdict(self) | {"run_dir": str(self.run_dir)}
+        """Plain values, in the order of the fields, and a seal over them all."""
+        return integrity.sealed(asdict(self) | {"run_dir": str(self.run_dir)})
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any] | None, run_dir: Path) -> Outcome:
@@ -68,19 +77,27 @@ class Outcome:
 
         Raises:
             DataError: It is not complete.
+            CheckpointError: It was changed.
         """
         names = {part.name for part in fields(cls)}
-        if told is None or told.keys() != names:
+        if told is None or told.keys() != names | {integrity.SEAL}:
             raise DataError(f"{run_dir / METRICS}: is not the record of a run", "train it again")
-        return cls(**{**told, "run_dir": run_dir})
+        if not integrity.is_sealed(told):
+            raise CheckpointError(f"{run_dir / METRICS}: was changed", "train it again")
+        return cls(**{name: told[name] for name in names} | {"run_dir": run_dir})
 
 
 def save_weights(model: nn.Module, path: Path) -> str:
-    """Write a model's parameters and buffers; their SHA-256."""
+    """Write a model's parameters and buffers; their SHA-256.
+
+    Raises:
+        ResourceError: The disk is full, or fails.
+    """
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
-    save_file(tensors, path)
+    with writing(path, sum(tensor.nbytes for tensor in tensors.values())):
+        save_file(tensors, path)
     return weights_digest(model)
 
 
@@ -102,13 +119,12 @@ def title(config: Config) -> str:
     """`mf on ml-100k, model.rank=32`: what tells runs apart in a list."""
     groups = {*config.choices, "root"}
     said = [text for text in config.overrides if text.split("=")[0] not in groups]
-    return ", ".join([f"{config.choices['model']} on {config.choices['data']}", *said])
+    return redact(", ".join([f"{config.choices['model']} on {config.choices['data']}", *said]))
 
 
 def tags(config: Config, ready: Prepared) -> dict[str, str]:
     """Facts that tell a run's numbers apart from another's: hashes, versions, hardware, and the command."""
     return {
-        "recsys.version": __version__,
         "recsys.config_hash": config.hash,
         "recsys.split_hash": ready.split.hash,
         "recsys.split": ready.split.name,
@@ -165,6 +181,11 @@ def save_users(ready: Prepared, folder: Path, results: Mapping[str, Result]) -> 
     }
     save_per_user(folder, {part: (users[part], results[part].per_user) for part in results})
     save_lists(folder / LISTS, users["test"], results["test"].ranked, ready.interactions.item_ids)
+
+
+def files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of each file of a run, by name, but of the record that is to hold them."""
+    return {name: integrity.noted(folder / name) for name in SEALED}
 
 
 def record(outcome: Outcome, tracker: Tracker, folder: Path) -> None:

@@ -1,12 +1,14 @@
 """A finished run, opened again: its settings checked, its data and split rebuilt, its weights loaded and proven.
 
-Nothing in the folder is taken on trust. The settings pass the checks of the command line and must have the recorded
-hash, the events of the split too, and the weights are read as plain tensors, compared with the recorded SHA-256 and
-with the shapes that the model of these settings has.
+Nothing in the folder is taken on trust. The record must have its seal and the files that are read their recorded
+SHA-256. The settings pass the checks of the command line and must have the recorded hash, the events of the split
+too, and the weights are read as plain tensors, compared with the recorded SHA-256 and with the shapes that the model
+of these settings has.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from recsys_cli import config as settings
+from recsys_cli import integrity
 from recsys_cli.config import Config
 from recsys_cli.data.split import Split
 from recsys_cli.errors import CheckpointError, ConfigError, DataError
@@ -23,8 +26,9 @@ from recsys_cli.evaluation.evaluate import Result, evaluate
 from recsys_cli.outcome import tensors_digest
 from recsys_cli.preparation import Prepared, load_and_split, prepare
 from recsys_cli.progress import Progress
-from recsys_cli.tracking.run_folder import SETTINGS, WEIGHTS, RunFolder
+from recsys_cli.tracking.run_folder import METRICS, SEALED, SETTINGS, WEIGHTS, RunFolder
 
+RESTORE = "restore the file, or train again"
 OTHER = "the run cannot be opened with other {}: restore them, or train again"
 
 
@@ -35,10 +39,12 @@ class Agreement:
     Attributes:
         largest: The largest absolute difference; 0 = equal bit for bit.
         at: The metric that has it, like `test ndcg_at_10`; empty where all are equal.
+        primary: The largest absolute difference of the metric that `evaluation.primary` names.
     """
 
     largest: float
     at: str
+    primary: float
 
 
 def read_settings(folder: RunFolder, *, device: str | None = None) -> Config:
@@ -49,8 +55,11 @@ def read_settings(folder: RunFolder, *, device: str | None = None) -> Config:
         device: A device to use instead of the run's.
 
     Raises:
+        CheckpointError: The record or the settings were changed.
         ConfigError: They are not to be trusted, or not those that the run had.
     """
+    check_record(folder)
+    _check_whole(folder, SETTINGS)
     config = settings.from_file(folder.path / SETTINGS, folder.recorded["choices"])
     if config.hash != folder.recorded["config_hash"]:
         raise ConfigError(
@@ -62,6 +71,30 @@ def read_settings(folder: RunFolder, *, device: str | None = None) -> Config:
         return config
     chosen = settings.load([f"device={device}"]).tree["device"]
     return replace(config, tree=config.tree | {"device": chosen})
+
+
+def check_record(folder: RunFolder) -> None:
+    """Refuse a record that is not as it was written, or does not say how the other files were.
+
+    Raises:
+        CheckpointError: It is such a one.
+    """
+    if not integrity.is_sealed(folder.recorded):
+        raise CheckpointError(f"{folder.path / METRICS}: it was changed", RESTORE)
+    if not lists_files(folder.recorded):
+        raise CheckpointError(f"{folder.path / METRICS}: it lists other files", "train again")
+
+
+def lists_files(record: Mapping[str, Any]) -> bool:
+    """Whether a record says how each file of a run was when it was written."""
+    files = record.get("files")
+    return (
+        isinstance(files, dict)
+        and files.keys() == set(SEALED)
+        and all(
+            isinstance(then, dict) and then.keys() == {"bytes", "sha256"} for then in files.values()
+        )
+    )
 
 
 def read_split(config: Config, folder: RunFolder, *, progress: Progress) -> Split:
@@ -84,6 +117,7 @@ def reopen(config: Config, folder: RunFolder, *, progress: Progress) -> Prepared
     """
     ready = prepare(config, progress=progress)
     _check_split(ready.split, folder)
+    _check_whole(folder, WEIGHTS)
     load_weights(ready.model, folder.path / WEIGHTS, folder.recorded["weights_sha256"])
     return ready
 
@@ -141,24 +175,41 @@ def remeasure(ready: Prepared, *, progress: Progress) -> dict[str, Result]:
         }
 
 
-def agreement(results: Mapping[str, Result], folder: RunFolder) -> Agreement:
-    """How far new results are from what the run recorded.
+def agreement(metrics: Mapping[str, Mapping[str, float]], folder: RunFolder) -> Agreement:
+    """How far new metrics, by part of the data, are from what the run recorded.
 
     Raises:
-        DataError: They are not of the same metrics.
+        DataError: They are not the same metrics.
     """
-    largest, at = 0.0, ""
+    largest, at, primary = 0.0, "", 0.0
     for part, recorded in folder.metrics.items():
-        found = results[part].metrics if part in results else {}
+        found = metrics.get(part, {})
         if found.keys() != recorded.keys():
             odd = sorted(found.keys() ^ recorded.keys())[0]
             raise DataError(
                 f"{folder.path}: {part} {odd} is not both recorded and computed", "train again"
             )
         for key, value in found.items():
-            if abs(value - recorded[key]) > largest:
-                largest, at = abs(value - recorded[key]), f"{part} {key}"
-    return Agreement(largest, at)
+            distance = _distance(value, recorded[key])
+            if distance > largest:
+                largest, at = distance, f"{part} {key}"
+            if key == folder.evaluation.get("primary"):
+                primary = max(primary, distance)
+    return Agreement(largest, at, primary)
+
+
+def _distance(new: float, recorded: float) -> float:
+    """How far apart two numbers are; one that is none is as far as can be from one that is."""
+    if math.isnan(new) or math.isnan(recorded):
+        return 0.0 if math.isnan(new) and math.isnan(recorded) else math.inf
+    return abs(new - recorded)
+
+
+def _check_whole(folder: RunFolder, name: str) -> None:
+    """Refuse a file that is not as the run wrote it."""
+    then = folder.recorded["files"][name]
+    if wrong := integrity.damage(folder.path / name, then):
+        raise CheckpointError(f"{folder.path / name}: {wrong}", RESTORE)
 
 
 def _check_split(split: Split, folder: RunFolder) -> None:

@@ -12,11 +12,12 @@ from recsys_cli import config as settings
 from recsys_cli.config import Config
 from recsys_cli.durable import PART
 from recsys_cli.errors import ConfigError
+from recsys_cli.tracking.events import EVENTS
 from recsys_cli.tracking.run_folder import METRICS, SETTINGS, open_run
 from recsys_cli.tracking.under_way import CHECKPOINT, LOCK, RUNNING, Running
 from recsys_cli.training.checkpoint import differences
 
-FIRST_FILES = {LOCK, SETTINGS}  # what is there before the mark that a run has begun
+FIRST_FILES = {LOCK, SETTINGS, EVENTS}  # what is there before the mark that a run has begun
 
 
 @dataclass(frozen=True)

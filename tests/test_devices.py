@@ -1,7 +1,8 @@
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
-from recsys_cli import devices
+from recsys_cli import config, devices
 from recsys_cli.devices import Device, every_device, open_device, parse_devices
 from recsys_cli.errors import DeviceError
 
@@ -88,6 +89,22 @@ def test_threads_are_set_and_put_back() -> None:
     with Device("cpu", before + 1).active():
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
+
+
+def test_threads_are_those_of_the_blas_that_numpy_uses_too() -> None:
+    def of_blas() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    before = of_blas()
+    for threads in (1, 2):
+        with Device("cpu", threads).active():
+            assert of_blas() == {threads}
+    assert of_blas() == before
+
+
+@pytest.mark.parametrize("group", ["auto", "cpu"])
+def test_one_thread_is_the_default_whatever_the_machine(group: str) -> None:
+    assert config.load([f"device={group}"]).tree["device"]["threads"] == 1
 
 
 def test_threads_are_put_back_after_an_error() -> None:

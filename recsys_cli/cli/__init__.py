@@ -2,11 +2,18 @@
 
 import os
 
+# Threads that spin while they wait cost more than they give on a machine that has other work. OpenMP and OpenBLAS read
+# this once, when torch and NumPy are loaded; what the user has set stays.
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
+
 
 def main() -> None:
     """Run the program on the arguments it was started with."""
-    # Spinning OpenMP threads on a busy machine cost more than they give; read once, when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from recsys_cli.cli.program import run
+    from recsys_cli.cli.stopping import Stop
 
-    run()
+    with Stop().obeyed():
+        for name, value in PATIENT.items():
+            os.environ.setdefault(name, value)
+        from recsys_cli.cli.program import run
+
+        run()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys_cli import catalogue
+from recsys_cli import catalogue, plain_yaml
 from recsys_cli.cli import options, output
 from recsys_cli.cli.completion import of_group
 from recsys_cli.errors import ConfigError
@@ -80,7 +80,7 @@ def _archive(data: str, config_dirs: Sequence[Path]) -> Archive:
     """What the module that loads the data set says about where it is published, in its `ARCHIVES`."""
     from recsys_cli import config
 
-    text = catalogue.find("data", data, config_dirs).path.read_text(encoding="utf-8")
+    text = plain_yaml.read_text(catalogue.find("data", data, config_dirs).path)
     named = re.search(r"^_target_:\s*(\S+)", text, re.MULTILINE)
     if named is not None:
         module = sys.modules[config.locate(named[1], key="data").__module__]

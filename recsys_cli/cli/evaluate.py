@@ -122,7 +122,8 @@ def _again(
 
     ready = runs.reopen(runs.read_settings(folder, device=device), folder, progress=console)
     results = runs.remeasure(ready, progress=console)
-    agreement = runs.agreement(results, folder)
+    metrics = {part: result.metrics for part, result in results.items()}
+    agreement = runs.agreement(metrics, folder)
     if lists is not None:
         targets, test = ready.split.test.targets, results["test"]
         if not test.ranked.shape[1]:
@@ -131,7 +132,6 @@ def _again(
                 "leave --lists out",
             )
         save_lists(lists, targets.user_ids.decode(test.users), test.ranked, targets.item_ids)
-    metrics = {part: result.metrics for part, result in results.items()}
     if as_json:
         told = {
             "run_dir": str(folder.path),

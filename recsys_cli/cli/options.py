@@ -16,6 +16,7 @@ from typer.core import TyperCommand
 from recsys_cli import catalogue
 from recsys_cli.cli import completion
 from recsys_cli.errors import ConfigError
+from recsys_cli.resources import expect_room_to_start
 
 GROUPS = {
     "model": "What is trained.",
@@ -130,6 +131,14 @@ def allow(packages: Sequence[str] | None) -> None:
         sys.path.append(str(Path.cwd()))  # at the end: it shadows nothing
 
 
+LIGHT = (
+    "models",
+    "metrics",
+    "completion",
+    "list",
+    "settings",
+    "doctor",
+)  # they load no torch, or may do without
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -142,6 +151,12 @@ class Command(TyperCommand):
             self._refuse_repeats(args)
             self._refuse_dashed_overrides(args)
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, where there is room for what it loads."""
+        if self.name not in LIGHT:
+            expect_room_to_start()
+        return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Add to each group option what there is to choose from, the user's folders included."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import signal
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -17,18 +15,23 @@ from recsys_cli.cli import (
     compare_runs,
     completion,
     data,
+    doctor,
     evaluate,
     metrics,
     models,
     output,
     recommend,
     reproduce,
+    stderr,
     sweep,
+    sync,
     train,
     ui,
+    verify,
 )
+from recsys_cli.cli.endings import EXIT_CODES, told
 from recsys_cli.cli.options import HELP_NAMES, Command
-from recsys_cli.errors import RecsysError
+from recsys_cli.cli.stopping import INTERRUPTED, LINE, TERMINATED, Terminated
 
 COMMANDS = (
     train.train,
@@ -36,18 +39,16 @@ COMMANDS = (
     compare_runs.compare_runs,
     evaluate.evaluate,
     recommend.recommend,
+    verify.verify,
     sweep.sweep,
     reproduce.reproduce,
+    sync.sync,
     models.models,
     metrics.metrics,
     ui.ui,
+    doctor.doctor,
     completion.completion,
 )
-INTERRUPTED, TERMINATED, OUT_OF_RESOURCES = 130, 143, 4
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: like Ctrl-C, so that a run is closed as killed on the way out."""
 
 
 class Program(TyperGroup):
@@ -64,27 +65,22 @@ class Program(TyperGroup):
         """Run a command and leave the process."""
         try:
             code = super().main(*args, standalone_mode=False, **kwargs)
-        except RecsysError as error:
-            _fail(error.line, error.exit_code)
         except typer.TyperException as error:  # an unknown option or command, a missing argument
             context = getattr(error, "ctx", None)
             hint = f"see {context.command_path} --help" if context else "see recsys --help"
             _fail(f"{error.format_message().rstrip('.')}; {hint}", error.exit_code)
-        except MemoryError:
-            _fail("out of memory; choose a smaller model, batch or data set", OUT_OF_RESOURCES)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
+        except Exception as error:
+            ours = told(error)
+            if ours is None:
                 raise
-            _fail(
-                f"no space left on the disk: {error.filename or error}; make room", OUT_OF_RESOURCES
-            )
+            _fail(ours.line, ours.exit_code)
         if code in (INTERRUPTED, TERMINATED):
-            typer.echo("recsys: interrupted", err=True)
+            output.complain(LINE)
         sys.exit(code if isinstance(code, int) else 0)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"recsys: error: {' '.join(message.split())}", err=True)
+    output.complain(f"recsys: error: {' '.join(message.split())}")
     sys.exit(code)
 
 
@@ -92,6 +88,7 @@ app = typer.Typer(
     cls=Program,
     name="recsys",
     help="Train, measure and compare recommender systems.",
+    epilog=EXIT_CODES,
     add_completion=False,
     rich_markup_mode=None,  # rich costs 100 ms, also for --help
     pretty_exceptions_enable=False,
@@ -122,14 +119,10 @@ app.add_typer(data.app, name="data")
 
 def run() -> None:
     """Run the command line of this process."""
-    signal.signal(signal.SIGTERM, _terminate)
+    stderr.guard()
     if completion.VARIABLE in os.environ:
         # `add_completion` would do the same and offer two options that are not there.
         from typer.completion import completion_init  # type: ignore[attr-defined]  # no __all__
 
         completion_init()
     app(prog_name="recsys")
-
-
-def _terminate(signum: int, frame: object) -> NoReturn:
-    raise Terminated

@@ -28,6 +28,7 @@ def show(outcome: Outcome) -> None:
             ("why", outcome.why_split),
             ("leaks", outcome.leaks or "nothing of the future"),
             ("seconds", _spent(outcome.timings)),
+            ("repeats", f"{outcome.promise['class']}, {outcome.promise['why']}"),
             ("files", str(outcome.run_dir)),
             ("logged at", outcome.logged_at),
             ("open with", outcome.how_to_open),

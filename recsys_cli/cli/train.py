@@ -11,6 +11,7 @@ import typer
 
 from recsys_cli.cli import options, output, summary
 from recsys_cli.errors import ConfigError
+from recsys_cli.redact import HIDDEN
 
 if TYPE_CHECKING:
     from recsys_cli.config import Config
@@ -36,6 +37,14 @@ def train(
             "name, with the settings that it has unless others are given.",
         ),
     ] = "never",
+    allow_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-mismatch",
+            help="Go on also with other versions, threads or hardware than those that it began with; "
+            "the run is then marked as not exact.",
+        ),
+    ] = False,
     config_dir: options.ConfigDir = None,
     allow_package: options.AllowPackage = None,
     dry_run: Annotated[
@@ -65,17 +74,25 @@ def train(
         preset=preset,
     )
     settings = config.load(said, config_dir or ())
+    if allow_mismatch and resume == "never":
+        raise ConfigError("--allow-mismatch goes with --resume", "name what is to go on")
     if resume not in ("auto", "never"):
         run_dir, settings = _named(resume, run_dir, settings)
     if dry_run:
-        output.write(json.dumps(settings.tree) if as_json else settings.yaml())
+        output.write(json.dumps(settings.shown) if as_json else settings.yaml())
         return
 
     from recsys_cli import experiment
     from recsys_cli.tracking.console import Console
 
     console = Console(bars=progress)
-    outcome = experiment.run(settings, run_dir=run_dir, progress=console, resume=resume != "never")
+    outcome = experiment.run(
+        settings,
+        run_dir=run_dir,
+        progress=console,
+        resume=resume != "never",
+        allow_mismatch=allow_mismatch,
+    )
     if as_json:
         output.write(json.dumps(outcome.to_json()))
     else:
@@ -89,5 +106,11 @@ def _named(resume: str, run_dir: Path | None, given: Config) -> tuple[Path, Conf
     if run_dir is not None:
         raise ConfigError("--resume=RUN names a folder, and so does --run-dir", "give one of them")
     begun = unfinished.named(resume, Path(given.tree["root"]))
-    own = replace(begun.config, folders=given.folders)
-    return begun.folder, given if given.overrides else own
+    if given.overrides:
+        return begun.folder, given
+    if HIDDEN in str(begun.config.tree["tracking"].get("uri")):
+        raise ConfigError(
+            f"the run {begun.folder} wrote its tracking.uri down without the credentials",
+            f"repeat the command that began it, with --run-dir={begun.folder} --resume=auto",
+        )
+    return begun.folder, replace(begun.config, folders=given.folders)

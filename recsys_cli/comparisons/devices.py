@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -89,6 +90,7 @@ def compare(
             **_flat(plan),
         },
         tags=_tags(configs[0], subjects[0].ready, devices[0]),
+        warn=progress.note,
     )
     status: Status = "FAILED"
     try:
@@ -98,7 +100,7 @@ def compare(
             for subject, config in zip(subjects, configs, strict=True):
                 cells = measure(subject, devices, plan, bar)
                 reports.append(_report(subject, config, cells))
-                _record_cells(reports[-1], config, subject.ready, plan, run_id)
+                _record_cells(reports[-1], config, subject.ready, plan, run_id, progress)
         report = Report(
             run_id=run_id,
             data=data,
@@ -117,7 +119,7 @@ def compare(
         raise
     finally:
         tracker.finish(status)
-    return report
+    return replace(report, logged_at=tracker.location)
 
 
 def _report(subject: Subject, config: Config, cells: list[Cell]) -> ModelReport:
@@ -131,7 +133,12 @@ def _report(subject: Subject, config: Config, cells: list[Cell]) -> ModelReport:
 
 
 def _record_cells(
-    report: ModelReport, config: Config, ready: Prepared, plan: Plan, parent_id: str
+    report: ModelReport,
+    config: Config,
+    ready: Prepared,
+    plan: Plan,
+    parent_id: str,
+    progress: Progress,
 ) -> None:
     """A run for each device that the model was sent to, failed ones included."""
     tracker: Tracker = build(config.tree["tracking"], key="tracking")
@@ -142,6 +149,7 @@ def _record_cells(
             params=config.flat() | {"device": cell.device.label, **_flat(plan)},
             tags=tags | ({"recsys.failure": cell.failure} if cell.failure else {}),
             parent_id=parent_id,
+            warn=progress.note,
         )
         status: Status = "FAILED"
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -142,6 +142,7 @@ def reproduce(
             "recsys.published": name,
             "recsys.overrides": " ".join(shared),
         },
+        warn=progress.note,
     )
     status: Status = "FAILED"
     try:
@@ -155,7 +156,7 @@ def reproduce(
         raise
     finally:
         tracker.finish(status)
-    return found
+    return replace(found, logged_at=tracker.location)
 
 
 def _chosen(table: Table, only: Sequence[str], name: str) -> list[Row]:

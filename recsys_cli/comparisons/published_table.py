@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from recsys_cli import catalogue
+from recsys_cli import catalogue, plain_yaml
 from recsys_cli.errors import ConfigError
 
 
@@ -71,9 +70,7 @@ def read(name: str, config_dirs: Sequence[Path] = ()) -> Table:
     """
     path = catalogue.find(catalogue.PUBLISHED, name, config_dirs).path
     try:
-        table = Table.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+        table = Table.model_validate(plain_yaml.load(path))
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"])

@@ -22,11 +22,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from recsys_cli import integrity
 from recsys_cli.durable import PART, write_whole
 from recsys_cli.errors import CheckpointError, ConfigError, ResourceError
 from recsys_cli.progress import Progress
 
-SCHEMA = 1
+SCHEMA = 2
 KEPT = 2
 MANIFEST_BYTES = 1 << 26  # a manifest is some kilobytes; more than this is not read
 DIFFERENCES_SHOWN = 5
@@ -50,12 +51,27 @@ class Checkpoints:
 
     Args:
         folder: Holds nothing else; made when the first is saved.
-        made_with: What the bits of a training depend on beside its state (settings, split, versions, threads).
+        made_with: Settings and data: what makes it another training.
+        made_where: Versions, threads and machine: what the bits of the same training hang on.
+        allow_mismatch: Whether it may go on where `made_where` is other than it was; `mismatches` then says so.
+
+    Attributes:
+        mismatches: What changed each time that the training went on elsewhere, also in processes before this one.
     """
 
-    def __init__(self, folder: Path, made_with: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        made_with: Mapping[str, Any],
+        made_where: Mapping[str, Any] | None = None,
+        *,
+        allow_mismatch: bool = False,
+    ) -> None:
+        self.mismatches: list[str] = []
         self._folder = folder
         self._made_with = dict(made_with)
+        self._made_where = dict(made_where or {})
+        self._allow_mismatch = allow_mismatch
 
     def save(self, state: Saved) -> None:
         """Write a checkpoint; until it is whole and on disk the one before it stays.
@@ -71,12 +87,15 @@ class Checkpoints:
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
             "made_with": self._made_with,
+            "made_where": self._made_where,
+            "mismatches": self.mismatches,
             "state": dict(state.values),
         }
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             write_whole(self._tensors(number), data)
-            write_whole(self._manifest(number), _sealed(body))
+            text = json.dumps(integrity.sealed(body), indent=1)
+            write_whole(self._manifest(number), text.encode())
         except BaseException as error:
             if not self._manifest(number).exists():
                 _delete(self._tensors(number))
@@ -96,7 +115,7 @@ class Checkpoints:
 
         Raises:
             CheckpointError: There are checkpoints and all are corrupt.
-            ConfigError: It was made with other settings, data, versions or threads.
+            ConfigError: It was made with other settings or data; or elsewhere, and that is not allowed.
         """
         self.sweep()
         failed: CheckpointError | None = None
@@ -108,7 +127,7 @@ class Checkpoints:
                 progress.note(f"passed over: {error}")
                 failed = failed or error
                 continue
-            self._check_same(number, body["made_with"])
+            self._check_same(number, body, progress)
             if failed is not None:
                 progress.note(f"going on from the checkpoint before it, {self._manifest(number)}")
                 self._remove_newer(number)
@@ -159,14 +178,22 @@ class Checkpoints:
         text = _bytes(path, at_most=MANIFEST_BYTES)
         try:
             body = json.loads(text)
-            seal = body.pop("seal")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            whole = integrity.is_sealed(body)
+        except (ValueError, TypeError, AttributeError, RecursionError):
             _corrupt(path, "it is not a manifest")
-        if seal != _seal(body):
+        if not whole:
             _corrupt(path, "its SHA-256 is not the one that it holds")
         if body.get("schema") != SCHEMA:
             _corrupt(path, f"schema {body.get('schema')!r}, this version reads {SCHEMA}")
-        wanted = {"file": str, "bytes": int, "sha256": str, "made_with": dict, "state": dict}
+        wanted = {
+            "file": str,
+            "bytes": int,
+            "sha256": str,
+            "made_with": dict,
+            "made_where": dict,
+            "mismatches": list,
+            "state": dict,
+        }
         for key, kind in wanted.items():
             if not isinstance(body.get(key), kind):
                 _corrupt(path, f"no {key}")
@@ -186,12 +213,23 @@ class Checkpoints:
         except (SafetensorError, ValueError, KeyError) as error:
             _corrupt(path, (str(error).splitlines() or ["no tensors"])[0])
 
-    def _check_same(self, number: int, made_with: Mapping[str, Any]) -> None:
-        if other := differences(made_with, self._made_with):
+    def _check_same(self, number: int, body: Mapping[str, Any], progress: Progress) -> None:
+        """Refuse another training, and the same one elsewhere unless that is allowed; then it is noted for good."""
+        path = self._manifest(number)
+        if other := differences(body["made_with"], self._made_with):
             raise ConfigError(
-                f"{self._manifest(number)} was made with other settings: {other}",
+                f"{path} was made with other settings: {other}",
                 "go on with the same, or train anew in another --run-dir",
             )
+        self.mismatches = [str(text) for text in body["mismatches"]]
+        if elsewhere := differences(body["made_where"], self._made_where):
+            if not self._allow_mismatch:
+                raise ConfigError(
+                    f"{path} was made under other conditions: {elsewhere}",
+                    "go on under the same, or with --allow-mismatch, which marks the run as not exact",
+                )
+            progress.note(f"not exact any more: {elsewhere}")
+            self.mismatches.append(elsewhere)
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
@@ -214,14 +252,6 @@ def _delete(path: Path) -> None:
     """Remove a file, if it can be; one that stays is only in the way."""
     with suppress(OSError):
         path.unlink()
-
-
-def _seal(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _sealed(body: Mapping[str, Any]) -> bytes:
-    return json.dumps({**body, "seal": _seal(body)}, indent=1).encode()
 
 
 def _bytes(path: Path, *, at_most: int) -> bytes:

@@ -64,9 +64,15 @@ class EarlyStopping:
         }
 
     def resume(self, state: Mapping[str, Any], best_weights: dict[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
+        """Go on from what `state` gave.
+
+        Raises:
+            ValueError: It is not what `state` gives.
+        """
         self.best_epoch = int(state["best_epoch"])
         if self.best_epoch:
             self.best_value = float(state["best_value"])
+            if not math.isfinite(self.best_value):
+                raise ValueError(f"the best value is {self.best_value}")
         self._without_gain = int(state["without_gain"])
         self.best_weights = best_weights

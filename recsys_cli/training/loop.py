@@ -235,7 +235,7 @@ class _Keeper:
         if saved is None:
             return
         state = self._state
-        state.resume(saved)
+        state.resume(saved, epochs=self._trainer.epochs, steps=self._steps)
         self._progress.note(f"going on at epoch {state.epoch}, after {state.step} steps of it")
 
     def due(self) -> bool:
@@ -254,11 +254,20 @@ class _Keeper:
     def interruptible(
         self, measure: Callable[[], Mapping[str, float]]
     ) -> tuple[Mapping[str, float], float]:
-        """Validate, and the seconds that it took. It changes nothing, so a signal need not wait for its end."""
+        """Validate, and the seconds that it took. It changes nothing, so a signal need not wait for its end.
+
+        Raises:
+            DivergedError: A score is not a finite number.
+        """
         started = time.perf_counter()
         try:
             with self._stop.at_once():
                 return measure(), time.perf_counter() - started
+        except DivergedError as error:
+            raise DivergedError(
+                f"{error} (validation of epoch {self._state.epoch}, trainer.lr={self._trainer.lr:g})",
+                "lower trainer.lr",
+            ) from error
         except KeyboardInterrupt:
             self._write()
             raise

@@ -90,8 +90,13 @@ class TrainingState:
         }
         return Saved({name: tensor.detach() for name, tensor in tensors.items()}, values)
 
-    def resume(self, saved: Saved) -> None:
+    def resume(self, saved: Saved, *, epochs: int, steps: int) -> None:
         """Take the state that `pack` gave. All of it is compared with the model before any of it is used.
+
+        Args:
+            saved: The state.
+            epochs: How many there may be.
+            steps: Of an epoch.
 
         Raises:
             CheckpointError: It is not of this model and trainer.
@@ -103,6 +108,8 @@ class TrainingState:
             _check_fits(best, own)
         optimiser = self._optimiser_state(_under(saved, OPTIMISER))
         self._resume_values(saved, best)
+        if self.epoch > epochs + 1 or self.step > steps:
+            raise _other(f"epoch {self.epoch} of {epochs}, step {self.step} of {steps}")
         self.model.load_state_dict(weights)
         self.optimiser.load_state_dict(optimiser)
         self.generators = _under(saved, GENERATOR)
@@ -116,15 +123,18 @@ class TrainingState:
         try:
             _check_fits({LOSS: saved.tensors[LOSS]}, {LOSS: self.loss_sum})
             history = History(**values["history"])
-            epoch, step = int(values["epoch"]), int(values["step"])
+            epoch, step = values["epoch"], values["step"]
             self.stopping.resume(
                 values["stopping"], {name: tensor.to(device) for name, tensor in best.items()}
             )
             self.seconds = float(values["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise _other(f"no {error}" if isinstance(error, KeyError) else str(error)) from error
-        if epoch < 1 or step < 0 or bool(best) != bool(self.stopping.best_epoch):
+        whole = isinstance(epoch, int) and isinstance(step, int) and epoch >= 1 and step >= 0
+        if not whole or bool(best) != bool(self.stopping.best_epoch):
             raise _other(f"epoch {epoch}, step {step}, best epoch {self.stopping.best_epoch}")
+        if not history.epochs == len(history.epoch_seconds) == epoch - 1:
+            raise _other(f"a history of {history.epochs} epochs in epoch {epoch}")
         self.epoch, self.step = epoch, step
         self.loss_sum = saved.tensors[LOSS].to(device)
         vars(self.history).update(vars(history))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from recsys_cli import integrity, outcome
 from tests.cli.conftest import TrainedRuns
 
 
@@ -37,7 +38,7 @@ def test_a_difference_is_told(recsys: Callable[..., Any], spoilt: Callable[..., 
     path = spoilt("ease")
     record = json.loads((path / "metrics.json").read_text())
     record["metrics"]["test"]["ndcg_at_10"] += 0.25
-    (path / "metrics.json").write_text(json.dumps(record))
+    (path / "metrics.json").write_text(json.dumps(integrity.sealed(record)))
     ended = recsys("evaluate", str(path))
     assert ended.code == 0
     assert "differs by up to 0.25 (in test ndcg_at_10)" in ended.out
@@ -134,7 +135,7 @@ def test_corrupt_weights_end_with_code_5(
     for command in (["evaluate", str(path)], ["recommend", str(path), "--user", "0"]):
         ended = recsys(*command)
         assert ended.code == 5
-        assert "the weights have SHA-256" in ended.err
+        assert "model.safetensors: it was changed: SHA-256" in ended.err
         assert ended.out == ""
 
 
@@ -146,6 +147,36 @@ def test_settings_that_name_other_code_are_not_run(
     evil = text.replace("recsys_cli.models.baselines.ease.EASE", "os.system")
     assert evil != text
     (path / "config.yaml").write_text(evil)
+    assert recsys("evaluate", str(path)).code == 5
+    record = json.loads((path / "metrics.json").read_text()) | {"files": outcome.files(path)}
+    (path / "metrics.json").write_text(json.dumps(integrity.sealed(record)))
     ended = recsys("evaluate", str(path))
-    assert ended.code == 2
-    assert "'os.system' is in none of the packages" in ended.err
+    assert ended.code == 2, "also where the record was sealed anew"
+    assert "'os.system' is none of ours" in ended.err
+
+
+def test_a_run_of_other_events_is_not_measured(
+    recsys: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECSYS_CACHE", str(tmp_path / "cache"))
+    events = tmp_path / "events.csv"
+    lines = [f"{u},{(u * 7 + i * 3) % 20},{86_400 * i}\n" for u in range(30) for i in range(5)]
+    events.write_text("user,item,time\n" + "".join(lines))
+    run = str(tmp_path / "run")
+    said = [
+        "--model=ease",
+        "--data=csv",
+        f"data.path={events}",
+        "data.time_unit=s",
+        "--tracking=none",
+    ]
+    assert recsys("train", *said, "split=leave_last_out", f"--run-dir={run}").code == 0
+    events.write_text(events.read_text() + "1,5,999999\n")
+    for command in (["evaluate", run], ["recommend", run, "--user=1"]):
+        ended = recsys(*command, "--no-progress")
+        assert ended.code == 2
+        assert ended.out == ""
+        assert ended.err.startswith(
+            "recsys: error: the data or its split is not what the run run had"
+        )
+        assert ended.err.count("\n") == 1

@@ -70,10 +70,10 @@ def test_an_allowed_package_may_lie_in_the_current_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(config, "_own_packages", [])
+    monkeypatch.setattr(config.binding, "_own_packages", [])
     before = list(sys.path)
     options.allow(None)
     assert sys.path == before
     options.allow(["my_models"])
     assert sys.path == [*before, str(tmp_path)]
-    assert config._own_packages == ["my_models"]
+    assert config.binding._own_packages == ["my_models"]

@@ -13,6 +13,8 @@ OUTCOME = Outcome(
     split_hash="0123456789abcdef" * 4,
     weights_sha256="w" * 64,
     device={"device": "cpu"},
+    promise={"class": "bit-for-bit", "why": "on a Z80, 1 thread"},
+    files={"config.yaml": {"bytes": 7, "sha256": "f" * 64}},
     metrics={
         "valid": {"ndcg_at_10": 0.25},
         "test": {"ndcg_at_10": 0.125, "coverage_at_10": 0.5, "ndcg_at_5": 0.0625, "gini": 0.75},
@@ -85,6 +87,7 @@ def test_it_says_what_the_numbers_rest_on(capsys: pytest.CaptureFixture[str]) ->
     assert lines["why"] == ["a time cut leaves 69 users"]
     assert lines["leaks"] == ["later events of others"]
     assert lines["seconds"] == ["load 0.2, fit 12.5"]
+    assert lines["repeats"] == ["bit-for-bit, on a Z80, 1 thread"]
 
 
 def test_it_says_where_the_run_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,6 +116,7 @@ BAD = [
     ("model._target_=os.system", "leading underscore"),
     ("trainer.lr=${oc.env:HOME}", "resolver"),
     ("--allow-package=../x", "not the name of a Python package"),
+    ("--allow-mismatch", "--allow-mismatch goes with --resume"),
 ]
 
 
@@ -209,3 +210,50 @@ def test_a_run_can_be_stopped(empty_folder: Path, sent: signal.Signals, code: in
     assert out == ""
     assert err.splitlines()[-1] == "recsys: interrupted"
     assert "Traceback" not in err
+
+
+DAY = 86_400
+EVENTS = {  # name: lines of user, item and seconds; what is said; what the one line names, empty where it is trained on
+    "one event a user": ([(u, u % 7, u) for u in range(50)], [], "the test part of split leave_last_out"),
+    "one moment": (
+        [(u, i, DAY) for u in range(6) for i in range(6)], ["split=global_time"], "the train part of split global_time"
+    ),
+    "a test after all events": (
+        [(u, i, DAY * i) for u in range(6) for i in range(6)],
+        ["split=global_date", "split.valid_from=2200-01-01", "split.test_from=2201-01-01"],
+        "the test part of split global_date",
+    ),
+    "one pair again and again": ([(u, 1, u) for u in range(9)], [], "all 9 events are of one item"),
+    "duplicates that are refused": (
+        [(u, i, k) for k in range(3) for u in range(2) for i in range(2)],
+        ["data.duplicates=error"],
+        "events.csv:6:1: user 0 has item 0 more than once",
+    ),
+    "fewer items than the list is long": ([(u, i, DAY * i) for u in range(30) for i in range(5)], [], ""),
+    "duplicates that stay": ([(u, i, DAY * k) for k in range(2) for u in range(9) for i in range(4)], [], ""),
+    "an item that training never saw": (
+        [(u, i, DAY * i) for u in range(30) for i in (0, 1, 2, 100 + u)], [], ""
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_whole_data_set_that_is_odd_is_trained_on_or_refused_in_one_line(
+    name: str, recsys: Callable[..., Any], empty_folder: Path
+) -> None:
+    lines, said, words = EVENTS[name]
+    text = "".join(f"{user},{item},{seconds}\n" for user, item, seconds in lines)
+    Path("events.csv").write_text("user,item,time\n" + text)
+    given = ["--model=popularity", "--data=csv", "data.path=events.csv", "data.time_unit=s"]
+    usual = [] if any(text.startswith("split=") for text in said) else ["split=leave_last_out"]
+    ended = recsys("train", *given, *usual, *said, "--tracking=none", "--json", "--no-progress")
+    if not words:
+        assert ended.code == 0
+        assert 0 <= json.loads(ended.out)["metrics"]["test"]["ndcg_at_10"] <= 1
+        return
+    assert ended.code == 2
+    assert ended.out == ""
+    assert ended.err.startswith("recsys: error: ")
+    assert words in ended.err
+    assert ended.err.count("\n") == 1
+    assert [path.name for path in empty_folder.iterdir()] == ["events.csv"]

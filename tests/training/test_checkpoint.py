@@ -6,11 +6,13 @@ import json
 import os
 import random
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
 import torch
 
+from recsys_cli import integrity
 from recsys_cli.errors import CheckpointError, ConfigError, ResourceError
 from recsys_cli.progress import Silent
 from recsys_cli.training import checkpoint
@@ -135,8 +137,7 @@ def resealed(folder: Path, **changes: object) -> None:
     """Edit a manifest as someone who knows the form would."""
     path = folder / "00000001.json"
     body = json.loads(path.read_text()) | changes
-    del body["seal"]
-    path.write_bytes(checkpoint._sealed(body))
+    path.write_text(json.dumps(integrity.sealed(body)))
 
 
 def in_place_of(path: Path, put: str) -> None:
@@ -166,15 +167,22 @@ def test_something_else_in_its_place_is_refused(tmp_path, suffix, put):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"schema": 2},
+        {"schema": checkpoint.SCHEMA + 1},
+        {"schema": checkpoint.SCHEMA - 1},
+        {"schema": str(checkpoint.SCHEMA)},
         {"schema": None},
         {"file": "../../other.safetensors"},
         {"bytes": 1},
         {"bytes": 10**12},
+        {"bytes": -1},
         {"bytes": "many"},
         {"sha256": "0" * 64},
+        {"sha256": 7},
         {"state": []},
+        {"state": None},
         {"made_with": None},
+        {"made_where": "here"},
+        {"mismatches": {}},
     ],
 )
 def test_an_edited_manifest_is_refused(tmp_path, changes):
@@ -192,10 +200,42 @@ def test_an_edit_without_the_seal_is_refused(tmp_path):
         newest(tmp_path)
 
 
-def test_tensors_that_are_none_are_refused(tmp_path):
-    """A pickle under the name of tensors, with the right size and hash."""
+def with_header(text: bytes, size: int | None = None, then: bytes = b"") -> bytes:
+    return struct.pack("<Q", len(text) if size is None else size) + text + then
+
+
+NOT_TENSORS = {
+    "a pickle": b"\x80\x04cos\nsystem\n.",
+    "a zip": b"PK\x03\x04" + bytes(60),
+    "nothing": b"",
+    "a header of 2^62 bytes": with_header(b"{}", size=1 << 62),
+    "a header longer than the file": with_header(b"{}", size=3),
+    "a header that is no JSON": with_header(b"\xff" * 32),
+    "a tensor of 4 TB": with_header(
+        b'{"a":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}'
+    ),
+    "a shape larger than its bytes": with_header(
+        b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}', then=bytes(4)
+    ),
+    "bytes of no tensor": with_header(
+        b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', then=bytes(8)
+    ),
+    "tensors that overlap": with_header(
+        b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+        b'"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+        then=bytes(4),
+    ),
+    "an unknown type": with_header(
+        b'{"a":{"dtype":"OBJ","shape":[1],"data_offsets":[0,4]}}', then=bytes(4)
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NOT_TENSORS)
+def test_tensors_that_are_none_are_refused(tmp_path, what):
+    """Under the name of tensors, with the right size and hash."""
     kept(tmp_path, 1)
-    data = b"\x80\x04cos\nsystem\n."
+    data = NOT_TENSORS[what]
     (tmp_path / "00000001.safetensors").write_bytes(data)
     resealed(tmp_path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     with pytest.raises(CheckpointError):
@@ -208,6 +248,42 @@ def test_other_settings_are_refused_by_name(tmp_path):
     with pytest.raises(
         ConfigError, match=r"model\.rank is 8 there and 16 here; threads is 1 there"
     ):
+        other.newest(Silent())
+
+
+HERE, THERE = {"threads": "1", "torch": "2"}, {"threads": "4", "torch": "2"}
+
+
+def elsewhere(folder: Path, where: dict[str, str], *, allow: bool) -> Checkpoints:
+    return Checkpoints(folder, MADE_WITH, where, allow_mismatch=allow)
+
+
+def test_other_conditions_are_refused_by_name_unless_they_are_allowed(tmp_path):
+    elsewhere(tmp_path, HERE, allow=False).save(state(1))
+    assert number_of(elsewhere(tmp_path, HERE, allow=False).newest(Silent())) == 1
+    with pytest.raises(ConfigError, match="threads is 1 there and 4 here") as raised:
+        elsewhere(tmp_path, THERE, allow=False).newest(Silent())
+    assert "--allow-mismatch" in raised.value.line
+    notes, kept_there = Notes(), elsewhere(tmp_path, THERE, allow=True)
+    assert number_of(kept_there.newest(notes)) == 1
+    assert notes.lines == ["not exact any more: threads is 1 there and 4 here"]
+    assert kept_there.mismatches == ["threads is 1 there and 4 here"]
+
+
+def test_what_changed_is_kept_with_the_checkpoints_after_it(tmp_path):
+    elsewhere(tmp_path, HERE, allow=False).save(state(1))
+    second = elsewhere(tmp_path, THERE, allow=True)
+    second.newest(Silent())
+    second.save(state(2))
+    third = elsewhere(tmp_path, THERE, allow=False)
+    assert number_of(third.newest(Silent())) == 2
+    assert third.mismatches == ["threads is 1 there and 4 here"]
+
+
+def test_other_settings_are_never_allowed(tmp_path):
+    kept(tmp_path, 1)
+    other = Checkpoints(tmp_path, MADE_WITH | {"model.rank": 16}, allow_mismatch=True)
+    with pytest.raises(ConfigError, match=r"model\.rank is 8 there and 16 here"):
         other.newest(Silent())
 
 
@@ -312,3 +388,40 @@ def test_a_crash_leaves_the_old_one_or_the_new_one(tmp_path, what, at, after):
     kept(tmp_path, 4)
     assert newest(tmp_path) == 4
     assert len(names(tmp_path)) == 4
+
+
+def test_each_refusal_says_what_to_do(tmp_path):
+    kept(tmp_path, 1)
+    path = tmp_path / "00000001.json"
+    with pytest.raises(ConfigError) as other:
+        Checkpoints(tmp_path, {"model.rank": 9}).newest(Silent())
+    assert other.value.line == (
+        f"{path} was made with other settings: model.rank is 8 there and 9 here; "
+        "threads is 1 there and absent here; trainer.lr is 0.1 there and absent here; "
+        "go on with the same, or train anew in another --run-dir"
+    )
+    with pytest.raises(ConfigError) as elsewhere:
+        Checkpoints(tmp_path, MADE_WITH, {"torch": "9.9"}).newest(Silent())
+    assert elsewhere.value.line == (
+        f"{path} was made under other conditions: torch is absent there and 9.9 here; "
+        "go on under the same, or with --allow-mismatch, which marks the run as not exact"
+    )
+    path.write_bytes(b"[]")
+    with pytest.raises(CheckpointError) as corrupt:
+        newest(tmp_path)
+    assert corrupt.value.line == (
+        f"{path}: the checkpoint is corrupt: it is not a manifest; train again"
+    )
+
+
+def test_a_fact_that_is_none_is_another_than_one_that_is_not_there():
+    assert differences({}, {"a": None}) == "a is absent there and None here"
+    assert differences({"a": "absent"}, {}) == "a is absent there and absent here"
+    assert differences({"a": 1, "b": 2}, {"b": 2, "a": 1}) == ""
+
+
+def test_removing_what_is_gone_is_no_error(tmp_path):
+    checkpoints = Checkpoints(kept(tmp_path / "checkpoints", 1), MADE_WITH)
+    checkpoints.remove()
+    checkpoints.remove()
+    assert not (tmp_path / "checkpoints").exists()

@@ -100,3 +100,16 @@ def test_a_loss_that_is_not_finite_stops_at_that_step(checkerboard):
     torch.nn.init.constant_(model.users, float("nan"))
     with pytest.raises(DivergedError, match=r"epoch 1, step 1 of 5 \(trainer\.lr=0\.01\)"):
         fit(model, checkerboard, trainer())
+
+
+def test_a_score_that_is_not_finite_names_the_epoch_and_the_step_size(checkerboard):
+    def measure():
+        raise DivergedError("MF scores item 3 for user 7 as nan, not a finite number")
+
+    told = r"item 3 for user 7 as nan.*\(validation of epoch 2, trainer\.lr=0\.01\)"
+    with pytest.raises(DivergedError, match=told) as raised:
+        trainer(validate_every=2).fit(
+            make("mf", checkerboard), checkerboard, device=CPU, primary="ndcg_at_10",
+            validate=measure, report=lambda epoch, numbers: None, progress=Silent(),
+        )  # fmt: skip
+    assert raised.value.hint == "lower trainer.lr"

@@ -143,8 +143,8 @@ def test_each_piece_of_the_state_is_needed(checkerboard, tmp_path, monkeypatch, 
     steps = len(how.batches(make("seq", checkerboard), checkerboard, CPU))
     resume = TrainingState.resume
 
-    def forgetful(self, saved):
-        resume(self, saved)
+    def forgetful(self, saved, **sizes):
+        resume(self, saved, **sizes)
         FORGOTTEN[piece](self)
 
     saves = 3 * (steps + 1) + 2
@@ -197,6 +197,32 @@ def test_tensors_that_do_not_fit_are_refused(checkerboard, tmp_path, monkeypatch
         whole = pack(self)
         held = {n: change(t) if n.startswith(prefix) else t for n, t in whole.tensors.items()}
         return Saved(held, whole.values)
+
+    monkeypatch.setattr(TrainingState, "pack", odd)
+    with pytest.raises(CheckpointError, match="not of this model"):
+        cut_off_and_gone_on_with("mf", checkerboard, trainer(**EVERY), tmp_path, saves=9)
+
+
+VALUES_THAT_ARE_NONE = {
+    "epoch": [0, -1, 10**9, 1.5, float("nan"), "1", None],
+    "step": [-1, 2.5, float("nan"), float("inf"), "x", None, 10**9],
+    "seconds": ["x", None],
+    "stopping": [{}, {"best_epoch": 2, "best_value": float("nan"), "without_gain": 0}, {"best_epoch": 0, "best_value": None, "without_gain": 0}],
+    "history": [{}, {"epochs": 1, "more": 2}, [1]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [(key, value) for key, values in VALUES_THAT_ARE_NONE.items() for value in values],
+)
+def test_values_that_cannot_be_are_refused(checkerboard, tmp_path, monkeypatch, key, value):
+    """In a checkpoint whose seals all hold."""
+    pack = TrainingState.pack
+
+    def odd(self):
+        whole = pack(self)
+        return Saved(whole.tensors, {**whole.values, key: value})
 
     monkeypatch.setattr(TrainingState, "pack", odd)
     with pytest.raises(CheckpointError, match="not of this model"):
