@@ -6,10 +6,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from recsys_cli.data.interactions import Interactions, from_columns
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Examples a property: HYPOTHESIS_PROFILE=ci tries more, nightly tries many and other ones each time.
+EVERYDAY = 50
+for profile, tried in {"everyday": EVERYDAY, "ci": 200, "nightly": 5_000}.items():
+    settings.register_profile(
+        profile,
+        max_examples=tried,
+        deadline=None,
+        derandomize=profile != "nightly",
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
+
+
+def examples(everyday: int) -> settings:
+    """So many examples of a property that is cheaper or dearer than most; as much more where the profile tries more."""
+    return settings(max_examples=everyday * settings.default.max_examples // EVERYDAY)
 
 
 @pytest.fixture

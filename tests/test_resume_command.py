@@ -52,10 +52,14 @@ def result(told: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """All that must not depend on what happened on the way."""
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     numbers = [
-        {key: value for key, value in line.items() if key not in {"time_ms", "epoch_seconds"}}
+        {
+            key: value
+            for key, value in line.items()
+            if key not in {"time_ms", "epoch_seconds", "crc32"}
+        }
         for line in lines
     ]
-    kept = {key: value for key, value in told.items() if key not in {"run_id", "run_dir", "timings", "logged_at", "how_to_open"}}  # fmt: skip
+    kept = {key: value for key, value in told.items() if key not in {"run_id", "run_dir", "timings", "logged_at", "how_to_open", "files", "seal"}}  # fmt: skip
     return kept | {
         "history": numbers,
         "files": {path.name for path in folder.iterdir()},
@@ -143,7 +147,7 @@ def wait_for_epochs(run: subprocess.Popen[str], folder: Path, epochs: int) -> No
 
 
 def tracked(folder: Path) -> list[Any]:
-    from recsys_cli.tracking.mlflow import open_store
+    from recsys_cli.tracking.opening import open_store
     from recsys_cli.tracking.store import locate
 
     client = open_store(locate(None, str(folder / "runs")))

@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from recsys_cli import config, experiment, outcome, runs
+from recsys_cli import config, experiment, integrity, outcome, runs
 from recsys_cli.errors import CheckpointError, ConfigError, DataError, RecsysError
 from recsys_cli.evaluation.lists import evaluate_lists
 from recsys_cli.progress import Silent
-from recsys_cli.tracking.run_folder import open_run
+from recsys_cli.tracking.run_folder import SEALED, open_run
 
 SMALL = ["tracking=none", "device=cpu", "device.threads=1"]
 DEMO = ["data=demo", "data.events=1000"]
@@ -55,11 +55,15 @@ def reopen(path):
     return folder, runs.reopen(runs.read_settings(folder), folder, progress=Silent())
 
 
+def metrics_of(results):
+    return {part: result.metrics for part, result in results.items()}
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_run_measured_again_has_the_same_numbers_bit_for_bit(trained, model):
     folder, ready = reopen(trained(model))
     results = runs.remeasure(ready, progress=Silent())
-    assert runs.agreement(results, folder) == runs.Agreement(0.0, "")
+    assert runs.agreement(metrics_of(results), folder) == runs.Agreement(0.0, "", 0.0)
     for part, result in results.items():
         saved = folder.per_user(part)
         assert saved.users.tolist() == ready.interactions.user_ids.decode(result.users).tolist()
@@ -88,20 +92,32 @@ def test_the_lists_of_a_run_come_back_with_its_numbers_bit_for_bit(trained, mode
 
 def test_a_difference_is_told_with_its_place(trained):
     folder, ready = reopen(trained("popularity"))
-    results = runs.remeasure(ready, progress=Silent())
-    folder.recorded["metrics"]["valid"]["hit_at_5"] += 0.25
-    folder.recorded["metrics"]["test"]["hit_at_5"] += 0.125
-    told = runs.agreement(results, folder)
+    metrics = metrics_of(runs.remeasure(ready, progress=Silent()))
+    recorded = folder.recorded["metrics"]
+    recorded["valid"]["hit_at_5"] += 0.25
+    recorded["test"]["hit_at_5"] += 0.125
+    recorded["test"]["ndcg_at_10"] -= 0.0625
+    told = runs.agreement(metrics, folder)
     assert (told.largest, told.at) == (pytest.approx(0.25), "valid hit_at_5")
-    del folder.recorded["metrics"]["test"]["hit_at_5"]
+    assert told.primary == pytest.approx(0.0625)
+    recorded["test"]["mrr_at_10"] = float("nan")
+    assert runs.agreement(metrics, folder).largest == float("inf")
+    del recorded["test"]["hit_at_5"]
     with pytest.raises(DataError, match="test hit_at_5 is not both"):
-        runs.agreement(results, folder)
+        runs.agreement(metrics, folder)
 
 
 def edit(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
+
+
+def seal_anew(path):
+    """As someone would who knows the form of a record."""
+    told = json.loads((path / "metrics.json").read_text())
+    told["files"] = outcome.files(path)
+    (path / "metrics.json").write_text(json.dumps(integrity.sealed(told)))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +132,28 @@ def edit(path, old, new):
 def test_changed_settings_are_refused(copy, old, new, message):
     path = copy("mf")
     edit(path / "config.yaml", old, new)
+    with pytest.raises(CheckpointError, match=r"config\.yaml: it (was changed|has .* bytes)"):
+        reopen(path)
+    seal_anew(path)
     with pytest.raises(ConfigError, match=message):
+        reopen(path)
+
+
+def test_a_changed_record_is_refused(copy):
+    path = copy("mf")
+    edit(path / "metrics.json", '"epochs": 1', '"epochs": 2')
+    with pytest.raises(CheckpointError, match=r"metrics\.json: it was changed"):
+        reopen(path)
+
+
+@pytest.mark.parametrize(
+    "files", [None, {}, {"config.yaml": {"bytes": 1, "sha256": ""}}, {name: {} for name in SEALED}]
+)
+def test_a_record_that_does_not_say_how_the_files_were_is_refused(copy, files):
+    path = copy("mf")
+    told = json.loads((path / "metrics.json").read_text()) | {"files": files}
+    (path / "metrics.json").write_text(json.dumps(integrity.sealed(told)))
+    with pytest.raises(CheckpointError, match="it lists other files"):
         reopen(path)
 
 
@@ -151,9 +188,12 @@ def test_changed_weights_are_refused(copy):
     tensors = load_file(weights_of(path))
     tensors["items"][0, 0] += 1e-6
     save_file(tensors, weights_of(path))
-    with pytest.raises(CheckpointError, match="the weights have SHA-256") as caught:
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: it was changed") as caught:
         reopen(path)
     assert caught.value.exit_code == 5
+    seal_anew(path)
+    with pytest.raises(CheckpointError, match="the weights have SHA-256"):
+        reopen(path)
 
 
 def test_every_flipped_bit_and_every_cut_is_refused(trained, tmp_path):
@@ -188,8 +228,12 @@ def test_a_file_without_the_weights_is_refused(copy, how):
         weights_of(path).write_bytes(b"\x80\x04\x95cos\nsystem\n(S'true'\ntR.")
     if how == "no tensors":
         save_file({}, weights_of(path))
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: it (is missing|has \d+ bytes)"):
         reopen(path)
+    if how != "missing":
+        seal_anew(path)
+        with pytest.raises(CheckpointError):
+            reopen(path)
 
 
 def test_weights_of_another_shape_type_or_name_do_not_fit(trained, tmp_path):

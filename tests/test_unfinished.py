@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from recsys_cli import config, experiment, preparation, unfinished
-from recsys_cli.errors import CheckpointError, ConfigError, DataError
+from recsys_cli.errors import CheckpointError, ConfigError
 from recsys_cli.tracking.under_way import CHECKPOINT, RUNNING, Running, held
 from recsys_cli.training.checkpoint import Checkpoints
 from tests.test_experiment import SMALL, Notes
@@ -26,13 +26,13 @@ def run(folder, *more, progress=None, resume=True, **how):
     )
 
 
-def cut_off(folder, *more, epoch=3):
+def cut_off(folder, *more, epoch=3, **how):
     def die(number, numbers):
         if number == epoch:
             raise CutOff
 
     with pytest.raises(CutOff):
-        run(folder, *more, report=die)
+        run(folder, *more, report=die, **how)
     return folder
 
 
@@ -111,14 +111,51 @@ def test_when_to_save_may_change(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fact", "value"), [("torch", "2.0"), ("threads", "7"), ("cpu_capability", "VAX")]
+    ("fact", "value"),
+    [
+        ("torch", "2.0"),
+        ("numpy", "1.0"),
+        ("scipy", "1.0"),
+        ("version", "9.0"),
+        ("threads", "7"),
+        ("device", "cuda"),
+        ("device_hardware", "Z80"),
+        ("cpu_capability", "VAX"),
+    ],
 )
 def test_another_machine_is_refused_by_name(tmp_path, monkeypatch, fact, value):
     cut_off(tmp_path / "run")
-    environment = experiment.environment
-    monkeypatch.setattr(experiment, "environment", lambda on: environment(on) | {fact: value})
-    with pytest.raises(ConfigError, match=f"{fact} is .* there and {value} here"):
+    move(monkeypatch, **{fact: value})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match=f"{fact} is .* there and {value} here") as raised:
         run(tmp_path / "run")
+    assert "--allow-mismatch" in raised.value.line
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def move(monkeypatch, **facts):
+    """From here on, be where these are so."""
+    environment = experiment.environment
+    monkeypatch.setattr(experiment, "environment", lambda on: environment(on) | facts)
+
+
+def test_where_it_is_allowed_it_goes_on_elsewhere_and_is_marked_for_good(tmp_path, monkeypatch):
+    whole = run(tmp_path / "whole")
+    assert whole.promise["class"] == "bit-for-bit"
+    cut_off(tmp_path / "run", epoch=2)
+    move(monkeypatch, threads="7")
+    cut_off(tmp_path / "run", epoch=3, allow_mismatch=True)
+    outcome = run(tmp_path / "run")
+    assert outcome.promise["class"] == "statistical"
+    assert outcome.promise["why"].endswith("threads is 1 there and 7 here")
+    assert outcome.weights_sha256 == whole.weights_sha256, "here nothing but the name has changed"
+    with pytest.raises(ConfigError, match=r"trainer\.lr"):
+        run(tmp_path / "run", "trainer.lr=0.2", allow_mismatch=True)
+
+
+def test_one_that_never_moved_keeps_its_promise_where_moving_was_allowed(tmp_path):
+    cut_off(tmp_path / "run")
+    assert run(tmp_path / "run", allow_mismatch=True).promise["class"] == "bit-for-bit"
 
 
 def test_other_events_are_refused(tmp_path, monkeypatch):
@@ -170,7 +207,8 @@ def test_a_folder_must_be_named():
     [
         (RUNNING, "{", CheckpointError),
         ("config.yaml", "{", ConfigError),
-        ("metrics.json", "{}", DataError),
+        ("metrics.json", "{}", CheckpointError),
+        ("metrics.json", "{", CheckpointError),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, name, text, error):

@@ -54,7 +54,7 @@ def test_a_table_that_is_not_as_it_should_be(folder, changed, said):
 
 def test_a_table_that_is_no_yaml(folder):
     (folder / "published" / "mine.yaml").write_text("rows: [")
-    with pytest.raises(ConfigError, match="no YAML"):
+    with pytest.raises(ConfigError, match="cannot be read: line 1"):
         read("mine", [folder])
 
 

@@ -118,3 +118,64 @@ def test_batches_of_sequences_are_of_like_length_and_bounded():
 def test_no_sequence_is_an_error():
     with pytest.raises(DataError, match="two events"):
         sequences(from_columns(users=np.array([0, 1]), items=np.array([0, 1])))
+
+
+EVENTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 7)), min_size=1, max_size=40)
+
+
+def of(lines):
+    users, items = (np.array(column) for column in zip(*lines, strict=True))
+    return from_columns(users=users, items=items, times=np.arange(len(lines)) * 10)
+
+
+@given(EVENTS, st.integers(1, 9), st.integers(1, 3))
+def test_an_epoch_of_any_pairs_is_every_event_of_whoever_has_an_unseen_item(lines, size, epoch):
+    x = of([*lines, (6, 0)])
+    met = [set(x.items[x.users == user].tolist()) for user in range(x.n_users)]
+    expected = sorted(
+        (u, i)
+        for u, i in zip(x.users.tolist(), x.items.tolist(), strict=True)
+        if len(met[u]) < x.n_items
+    )
+    if not expected:
+        with pytest.raises(DataError):
+            pairs(x, batch_size=size)
+        return
+    batches = pairs(x, batch_size=size)
+    found = list(batches.epoch(epoch))
+    assert len(found) == len(batches)
+    assert all(len(batch) <= size for batch in found)
+    told = [pair for b in found for pair in zip(b.users.tolist(), b.items.tolist(), strict=True)]
+    assert sorted(told) == expected
+    assert not any(
+        set(row) & met[u]
+        for b in found
+        for u, row in zip(b.users.tolist(), b.negatives.tolist(), strict=True)
+    )
+
+
+@given(EVENTS, st.integers(1, 6), st.integers(1, 12), st.integers(1, 3))
+def test_an_epoch_of_any_sequences_predicts_every_event_but_the_first_once(
+    lines, longest, size, epoch
+):
+    x = of(lines)
+    expected = sorted(
+        (int(x.times[row - 1]), int(x.times[row]))
+        for row in range(1, len(x))
+        if x.users[row] == x.users[row - 1]
+    )
+    if not expected:
+        with pytest.raises(DataError):
+            sequences(x, longest=longest, batch_size=size)
+        return
+    batches = sequences(x, longest=longest, batch_size=size)
+    found = list(batches.epoch(epoch))
+    assert len(found) == len(batches)
+    assert sum(map(len, found)) == batches.n_examples == len(expected)
+    assert all(len(batch) <= size or batch.items.shape[0] == 1 for batch in found)
+    moments = [
+        pair
+        for b in found
+        for pair in zip(b.times[b.real].tolist(), b.now[b.real].tolist(), strict=True)
+    ]
+    assert sorted(moments) == expected

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -293,11 +294,24 @@ def test_what_is_no_file(kind: str, tmp_path: Path) -> None:
     elif kind == "no right":
         path.write_bytes(HEAD + GOOD)
         path.chmod(0)
-        if os.access(path, os.R_OK):
-            path = tmp_path / "absent.csv"  # the superuser may read everything
-    with pytest.raises(DataError) as caught:
-        load(path)
+    with pytest.raises(DataError) as caught, somebody_else(kind == "no right"):
+        load(
+            path, read=lambda _, options, parse, progress: parse()[0]
+        )  # the cache is another matter
     assert caught.value.line.startswith(f"{path}: ")
+
+
+@contextlib.contextmanager
+def somebody_else(wanted: bool) -> Iterator[None]:
+    """The superuser may read everything, so they are nobody for a moment."""
+    if wanted and os.geteuid() == 0:
+        os.seteuid(65_534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+    else:
+        yield
 
 
 def ids(events: Interactions) -> tuple[list[Any], list[Any]]:

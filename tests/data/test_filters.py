@@ -104,7 +104,7 @@ REFUSED = [
     ("[k_core]", "is not one name with one number"),
     ("[{}]", "is not one name with one number"),
     ("[{k_core: 2.5}]", "k_core=2.5 is not a number that it takes"),
-    ("[{k_core: true}]", "k_core=True is not a number that it takes"),
+    ("[{k_core: true}]", "filter.steps=[{'k_core': True}]: true and false are not values of it"),
     ("[{k_core: ten}]", "k_core='ten' is not a number that it takes"),
     ("[{k_core: 0}]", "k_core=0 is not in its range"),
     ("[{min_value: nan}]", "min_value=nan is not a number that it takes"),
@@ -134,3 +134,48 @@ def test_the_filter_is_part_of_the_settings_hash():
         )
     }
     assert len(hashes) == 4
+
+
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(1, 5)), min_size=1, max_size=40
+)
+
+
+def filtered(lines, *wanted):
+    """The events that are left; None where none are."""
+    x = of([line[:2] for line in lines], [line[2] for line in lines])
+    try:
+        return steps(interactions=x, steps=list(wanted)).interactions
+    except DataError:
+        return None
+
+
+@given(EVENTS, st.integers(1, 3), st.integers(1, 5))
+def test_filtering_again_takes_nothing_more(lines, k, least):
+    for step in ({"k_core": k}, {"min_value": least}):
+        once = filtered(lines, step)
+        if once is not None:
+            again = steps(interactions=once, steps=[step]).interactions
+            assert again.digest() == once.digest()
+
+
+@given(EVENTS, st.sampled_from(sorted(STEPS)), st.integers(1, 4))
+def test_what_is_left_is_of_the_data_and_nobody_is_without_an_event(lines, name, number):
+    left = filtered(lines, {name: number})
+    if left is None:
+        return
+    assert pairs(left) <= {line[:2] for line in lines}
+    assert left.rows.tolist() == sorted(left.rows.tolist(), key=lambda row: (lines[row][0], row))
+    assert left.item_counts.min() > 0
+    assert np.diff(left.offsets).min() > 0
+    if name != "min_value":
+        counts = {"min_user_events": np.diff(left.offsets), "min_item_events": left.item_counts}
+        wanted = counts.values() if name == "k_core" else [counts[name]]
+        assert all(count.min() >= number for count in wanted)
+
+
+@given(EVENTS, st.integers(1, 3))
+def test_a_larger_core_lies_within_a_smaller_one(lines, k):
+    larger, smaller = filtered(lines, {"k_core": k + 1}), filtered(lines, {"k_core": k})
+    if larger is not None:
+        assert set(larger.rows.tolist()) <= set(smaller.rows.tolist())

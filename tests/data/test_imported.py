@@ -324,7 +324,7 @@ def test_an_error_at_any_step_of_writing_leaves_nothing(
                 told = raised
         if told is None:
             break
-        assert isinstance(told, ResourceError if error.errno == 28 else DataError)
+        assert isinstance(told, ResourceError)
         assert "sets/mine: cannot be written" in told.line
         assert left(tmp_path) == ["events.csv"]
         points += 1

@@ -83,3 +83,58 @@ def test_categories_of_items_follow_their_codes():
     assert fewer.item_categories.of_items.tolist() == of_items.tolist()  # the catalogue is the same
     assert fewer.compact().item_categories.of_items.tolist() == of_items[[0, 2]].tolist()
     assert from_columns(users=np.array([1]), items=np.array([1])).compact().item_categories is None
+
+
+EVENTS = st.lists(
+    st.tuples(st.integers(-3, 3), st.sampled_from("abcé"), st.integers(0, 5), st.integers(0, 9)),
+    min_size=1,
+    max_size=30,
+)
+
+
+def columns(lines):
+    users, items, times, values = map(np.array, zip(*lines, strict=True))
+    return {"users": users, "items": items, "times": times, "values": values}
+
+
+@given(EVENTS)
+def test_every_row_is_there_once_in_the_order_of_user_time_and_file(lines):
+    x = from_columns(**columns(lines))
+    users, items = x.user_ids.decode(x.users).tolist(), x.item_ids.decode(x.items).tolist()
+    back = list(zip(users, items, x.times.tolist(), x.values.tolist(), strict=True))
+    assert back == [lines[row] for row in x.rows]
+    assert sorted(x.rows.tolist()) == list(range(len(lines)))
+    keys = [
+        (user, time, row) for (user, _, time, _), row in zip(back, x.rows.tolist(), strict=True)
+    ]
+    assert keys == sorted(keys)
+    for code in range(x.n_users):
+        assert set(x.users[x.offsets[code] : x.offsets[code + 1]].tolist()) == {code}
+    assert x.item_counts.sum() == x.offsets[-1] == len(lines)
+
+
+@given(EVENTS, st.data())
+def test_what_is_taken_and_made_compact_keeps_its_raw_ids(lines, data):
+    x = from_columns(**columns(lines))
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(x), max_size=len(x))))
+    kept = x.take(mask)
+    assert (kept.n_users, kept.n_items) == (x.n_users, x.n_items)
+    compact = kept.compact()
+    for part in (kept, compact):
+        pairs = zip(
+            part.user_ids.decode(part.users).tolist(),
+            part.item_ids.decode(part.items).tolist(),
+            strict=True,
+        )
+        assert list(pairs) == [lines[row][:2] for row in x.rows[mask]]
+    assert compact.n_users == len(set(kept.users.tolist()))
+    assert compact.n_items == len(set(kept.items.tolist()))
+    assert x.take(np.arange(len(x))).digest() == x.digest()
+
+
+@given(st.lists(st.text("ab0é", max_size=3), min_size=1, max_size=20))
+def test_text_ids_are_coded_in_order_and_found_again(ids):
+    vocabulary, codes = factorise(np.array(ids))
+    assert vocabulary.decode(codes).tolist() == ids
+    assert vocabulary.ids.tolist() == sorted(set(ids))
+    assert vocabulary.encode(np.array([*ids, "zz"])).tolist() == [*codes.tolist(), -1]

@@ -43,10 +43,11 @@ def test_an_error_inside_leaves_nothing_of_ours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "kind"), [(28, ResourceError), (122, ResourceError), (5, DataError)]
+    ("number", "kind"),
+    [(28, ResourceError), (122, ResourceError), (5, ResourceError), (13, DataError)],
 )
 def test_what_the_disk_refuses_is_told(number: int, kind: type[Exception], tmp_path: Path) -> None:
-    with pytest.raises(kind, match="set: cannot be written: the reason"):
+    with pytest.raises(kind, match="set: cannot be written: "):
         fill(tmp_path / "set", OSError(number, "the reason"))
     assert not content(tmp_path)
 
@@ -113,7 +114,10 @@ def test_an_error_at_any_step_leaves_nothing(
 
     for owner, name in ((Path, "mkdir"), (Path, "rename"), (os, "fsync")):
         breaking(owner, name)
-    with pytest.raises(DataError, match="Input/output error"), new_folder(tmp_path / "set") as part:
+    with (
+        pytest.raises(ResourceError, match="the disk failed"),
+        new_folder(tmp_path / "set") as part,
+    ):
         (part / "file").write_text("x")
     assert not content(tmp_path)
     to_disk(tmp_path)

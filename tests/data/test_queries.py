@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_cli.data.interactions import from_columns
 from recsys_cli.data.queries import FIELDS, make_queries
@@ -44,3 +46,34 @@ def test_what_is_not_read_is_not_built(split):
     queries = make_queries(split.test, split.test.users, frozenset({"users"}))
     assert (queries.items, queries.times, queries.now) == (None, None, None)
     assert len(queries) == 3
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=30),
+    st.one_of(st.none(), st.integers(1, 5)),
+)
+def test_a_history_is_what_its_user_did_before_in_that_order(lines, longest):
+    """Whatever the parts are: the latest events of the user's history, oldest first, behind the padding."""
+    lines = [(0, 0), (0, 1), (0, 2), *lines]
+    users, part = (np.array(column) for column in zip(*lines, strict=True))
+    x = from_columns(users=users, items=np.arange(len(lines)), times=np.arange(len(lines)) * 10)
+    test = assemble(x, part[x.rows], name="drawn", leaks="").test
+    queries = make_queries(test, test.users, FIELDS, longest)
+    for at, user in enumerate(test.users.tolist()):
+        known = [
+            row
+            for row, (own, role) in enumerate(lines)
+            if x.user_ids.ids[user] == own and role != 2
+        ]
+        known = known[-longest:] if longest else known
+        asked = min(
+            row
+            for row, (own, role) in enumerate(lines)
+            if x.user_ids.ids[user] == own and role == 2
+        )
+        padding = [-1] * (queries.items.shape[1] - len(known))
+        assert queries.items[at].tolist() == padding + known
+        assert queries.times[at].tolist() == padding + [row * 10 for row in known]
+        assert queries.now[at] == asked * 10
+        trained = any(own == x.user_ids.ids[user] and role == 0 for own, role in lines)
+        assert queries.users[at] == (user if trained else -1)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_cli.data.filters import steps
 from recsys_cli.data.interactions import Interactions, from_columns
@@ -57,8 +59,11 @@ def test_validation_is_drawn_from_the_other_folds(file):
 
 
 def test_folds_are_counted_from_0(file):
-    with pytest.raises(ConfigError, match=r"split.fold=5 and split.folds=5"):
+    with pytest.raises(ConfigError) as caught:
         fold(file, 5)
+    assert caught.value.line == (
+        "split.fold=5 and split.folds=5: folds are counted from 0; give split.fold=0 to 4"
+    )
 
 
 def test_a_users_lines_are_dealt_in_the_shuffled_order(file):
@@ -90,6 +95,11 @@ def test_the_global_generator_is_left_alone(file):
 def test_ratios_that_leave_nothing_are_refused(file):
     with pytest.raises(DataError, match="nothing is left"):
         recbole(interactions=file, valid_ratio=0.5, test_ratio=0.5, seed=1)
+    with pytest.raises(DataError) as caught:
+        recbole(interactions=file, valid_ratio=0.75, test_ratio=0.5, seed=1)
+    assert caught.value.line == (
+        "split.valid_ratio + split.test_ratio is 1.25: nothing is left for training; let them add up to less than 1"
+    )
 
 
 @pytest.mark.realdata
@@ -109,3 +119,26 @@ def test_the_folds_of_movielens_100k(real_data, cache):
     folds = [events(fold(ratings, number).test.targets) for number in range(5)]
     assert [len(lines) for lines in folds] == [20_000] * 5
     assert set.union(*folds) == set(range(100_000))
+
+
+@given(st.integers(2, 40), st.integers(2, 9), st.integers(0, 5))
+def test_every_event_is_test_in_one_fold(size, folds, seed):
+    x = from_columns(users=np.arange(size) % 4, items=np.arange(size))
+    if size < folds:
+        return
+    parts = [fold(x, number, folds=folds, seed=seed) for number in range(folds)]
+    tests = [row for part in parts for row in part.test.targets.rows.tolist()]
+    assert sorted(tests) == list(range(size))
+    sizes = [len(part.test.targets) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    assert all(events(part.train) == set(range(size)) - events(part.test.targets) for part in parts)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.integers(0, 5))
+def test_each_user_gives_the_floor_of_their_share(sizes, seed):
+    users = np.repeat(np.arange(len(sizes) + 1), [*sizes, 30])
+    x = from_columns(users=users, items=np.arange(len(users)))
+    split = recbole(interactions=x, valid_ratio=0.1, test_ratio=0.3, seed=seed)
+    for part, tenths in ((split.test.targets, 3), (split.valid.targets, 1)):
+        found = np.bincount(part.users, minlength=len(sizes) + 1).tolist()
+        assert found == [size * tenths // 10 for size in [*sizes, 30]]

@@ -2,6 +2,8 @@
 
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_cli.data.interactions import from_columns
 from recsys_cli.data.sampling import UnseenItems
@@ -39,3 +41,21 @@ def test_a_stream_repeats():
     first = sampler.draw(users, 4, generator(1, "negatives", 1))
     assert torch.equal(first, sampler.draw(users, 4, generator(1, "negatives", 1)))
     assert set(first.flatten().tolist()) <= {0, 1}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), min_size=1, max_size=40),
+    st.integers(0, 9),
+)
+def test_nobody_is_given_an_item_that_they_have_met(pairs, seed):
+    users, items = (np.array(column) for column in zip(*[*pairs, (9, 0)], strict=True))
+    x = from_columns(users=users, items=items)
+    sampler = UnseenItems(x, torch.device("cpu"))
+    met = [set(x.items[x.users == user].tolist()) for user in range(x.n_users)]
+    assert sampler.n_unseen.tolist() == [x.n_items - len(own) for own in met]
+    askable = torch.tensor(
+        [user for user, own in enumerate(met) if len(own) < x.n_items], dtype=torch.int64
+    )
+    drawn = sampler.draw(askable, 20, generator(seed, "test")).tolist()
+    for user, row in zip(askable.tolist(), drawn, strict=True):
+        assert set(row) <= set(range(x.n_items)) - met[user]

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_cli.data.interactions import Interactions, from_columns
 from recsys_cli.data.queries import make_queries
@@ -67,6 +69,13 @@ def test_a_question_is_called_by_the_row_of_its_target(shop):
     assert test.targets.user_ids.decode(test.users).tolist() == test.targets.rows.tolist()
 
 
+def test_an_item_is_known_from_its_first_training_event_on(shop):
+    split = split_of(shop)
+    known = shop.item_ids.ids[split.test.warm_items].tolist()
+    assert known == [1, 2, 3]  # item 1 has one event, 7 and 9 have none
+    assert split.test.history.user_ids is split.test.targets.user_ids
+
+
 def test_what_is_dropped_is_counted(shop):
     split = split_of(shop)
     assert split.dropped == {
@@ -94,3 +103,29 @@ def test_a_clock_is_needed():
 def test_a_part_must_not_be_empty(shop):
     with pytest.raises(DataError, match="train part"):
         split_of(shop, test_days=100)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 4), st.integers(0, 40)), min_size=1, max_size=40
+    )
+)
+def test_questions_are_sessions_that_nobody_learns_from_asked_in_order(lines):
+    users, items, hours = map(np.array, zip(*lines, strict=True))
+    x = from_columns(users=users, items=items, times=hours * 3600)
+    try:
+        split = split_of(x, test_days=0.25, valid_days=0.25)
+    except DataError:
+        return
+    session_of, time_of = dict(enumerate(users)), dict(enumerate(hours * 3600))
+    learnt = {session_of[row] for row in split.train.rows}
+    for part in (split.valid, split.test):
+        for user in part.users:
+            (target,) = part.targets.rows[part.targets.users == user]
+            before = part.history.rows[part.history.users == user]
+            assert {session_of[row] for row in before} == {session_of[target]}
+            assert session_of[target] not in learnt
+            assert all((time_of[row], row) < (time_of[target], target) for row in before)
+    ends = {user: max(hours[users == user]) for user in set(users.tolist())}
+    asked = {session_of[row] for row in split.test.targets.rows}
+    assert max(ends[user] for user in learnt) < min(ends[user] for user in asked)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_cli.data import official_split, random_splits, session_splits, time_splits, user_splits
@@ -22,6 +23,7 @@ from recsys_cli.data.split import (
     from_masks,
 )
 from recsys_cli.errors import DataError
+from tests.conftest import examples
 
 START = 1_000_000_000
 N = 400
@@ -92,13 +94,16 @@ def world() -> Interactions:
 
 @pytest.mark.parametrize("name", RULES)
 def test_every_event_is_in_one_part_or_counted_as_dropped(world, name):
-    split = RULES[name](world)
+    check_parts(RULES[name](world), name, N)
+
+
+def check_parts(split: Split, name: str, n_events: int) -> None:
     parts = [rows(split.train), rows(split.valid.targets), rows(split.test.targets)]
     if name == "sessions":  # first events of sessions are never asked for
         parts += [rows(split.valid.history), rows(split.test.history)]
     if name == "user_holdout":  # held-out users' events are asked with and never learnt from
         parts += [rows(split.valid.history), rows(split.test.history)]
-    assert len(set.union(*parts)) + sum(split.dropped.values()) == N
+    assert len(set.union(*parts)) + sum(split.dropped.values()) == n_events
     assert not set.intersection(parts[0], parts[1] | parts[2])
     assert not parts[1] & parts[2]
     assert split.counts()["dropped_events"] == sum(split.dropped.values())
@@ -106,7 +111,10 @@ def test_every_event_is_in_one_part_or_counted_as_dropped(world, name):
 
 @pytest.mark.parametrize("name", RULES)
 def test_nobody_is_asked_with_the_answer(world, name):
-    split = RULES[name](world)
+    check_questions(RULES[name](world))
+
+
+def check_questions(split: Split) -> None:
     for part in (split.valid, split.test):
         known = zip(part.history.users.tolist(), part.history.rows.tolist(), strict=True)
         asked = zip(part.targets.users.tolist(), part.targets.rows.tolist(), strict=True)
@@ -170,27 +178,107 @@ def test_a_cut_in_time_is_one(world, name):
     assert split.leaks == ""
 
 
-@settings(max_examples=40)
-@given(
-    lines=st.lists(
-        st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 30), st.sampled_from([11, 12, 16])),
-        min_size=1, max_size=40,
+LINES = st.lists(
+    st.tuples(
+        st.integers(0, 5), st.integers(0, 5), st.integers(0, 40), st.sampled_from([11, 12, 16])
+    ),
+    min_size=1,
+    max_size=40,
+)
+# Ten users of ten events each, of whom six go on, two stop early and two earlier still: every rule finds its parts.
+ORDINARY = [
+    (
+        user,
+        (5 * user + 2 * k) % 20,
+        k * last // 9,
+        official_split.TEST_TARGET if k == 9 else 11 + k % 2,
     )
-)  # fmt: skip
+    for user, last in enumerate([35, 36, 37, 38, 39, 40, 18, 17, 5, 4])
+    for k in range(10)
+]
+BUSY = LINES.map(lambda drawn: ORDINARY + drawn)
+BY_CLOCK = [  # rules that the order of the lines in the file does not touch where no two times are equal
+    "global_time", "global_date", "global_time_quantile", "leave_last_out", "per_user_ratio, latest",
+]  # fmt: skip
+
+
+def of(lines) -> Interactions:
+    users, items, days, roles = (np.array(column) for column in zip(*lines, strict=True))
+    return from_columns(
+        users=users,
+        items=items,
+        times=(START + days * DAY_SECONDS).astype(int),
+        context={"roles": roles},
+    )
+
+
+@given(lines=st.one_of(LINES, BUSY))
 @pytest.mark.parametrize("name", RULES)
 def test_any_data_is_split_or_refused_in_words(name, lines):
-    users, items, days, roles = (np.array(column) for column in zip(*lines, strict=True))
-    x = from_columns(
-        users=users, items=items, times=START + days * DAY_SECONDS, context={"roles": roles}
-    )
     try:
-        split = RULES[name](x)
+        split = RULES[name](of(lines))
     except DataError:
+        assert len(lines) <= 40
         return
     assert len(split.train)
     assert len(split.test.users)
     assert len(audit(split))
-    assert split.counts()["train_events"] + split.counts()["test_events"] <= len(lines)
+    check_parts(split, name, len(lines))
+    check_questions(split)
+
+
+@examples(20)
+@given(lines=BUSY)
+@pytest.mark.parametrize("name", RULES)
+def test_ids_are_only_names_to_a_split(name, lines):
+    """Other ids in the same order: every row falls where it fell."""
+    split = RULES[name](of(lines))
+    renamed = RULES[name](of([(7 * u - 9, 3 * i + 100, *rest) for u, i, *rest in lines]))
+    assert parts_of(split) == parts_of(renamed)
+    assert split.dropped == renamed.dropped
+
+
+def parts_of(split: Split) -> list[list[int]]:
+    holdouts = (split.valid, split.test)
+    columns = [part for one in holdouts for part in (one.history, one.targets, one.seen)]
+    return [split.train.rows.tolist(), *(part.rows.tolist() for part in columns)]
+
+
+@examples(20)
+@given(lines=BUSY, random=st.randoms(use_true_random=False))
+@pytest.mark.parametrize("name", BY_CLOCK)
+def test_the_order_of_the_file_is_no_matter_where_the_clock_decides(name, lines, random):
+    lines = [(u, i, days + at / 1_000, roles) for at, (u, i, days, roles) in enumerate(lines)]
+    shuffled = lines[:]
+    random.shuffle(shuffled)
+    split, again = RULES[name](of(lines)), RULES[name](of(shuffled))
+    for one, other in zip(parts_of(split), parts_of(again), strict=True):
+        assert {lines[row] for row in one} == {shuffled[row] for row in other}
+
+
+@given(lines=BUSY)
+@pytest.mark.parametrize("name", ["global_time", "global_date", "global_time_quantile"])
+def test_all_of_training_lies_before_all_of_validation_and_that_before_the_test(name, lines):
+    split = RULES[name](of(lines))
+    assert split.train.times.max() < split.valid.targets.times.min()
+    assert split.valid.targets.times.max() < split.test.targets.times.min()
+    assert split.test.history.times.max() < split.test.targets.times.min()
+
+
+@given(lines=LINES, later=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=9))
+def test_events_from_after_the_cut_change_nothing_before_it(lines, later):
+    """The day of the cut is said, so whatever happens after it is test: also new users and items."""
+    rule, lines = RULES["global_date"], ORDINARY + lines
+    future = [(user, item, 40, 16) for user, item in later]
+    split, more = rule(of(lines)), rule(of(lines + future))
+    for part, same in (
+        (split.train, more.train), (split.valid.targets, more.valid.targets), (split.valid.history, more.valid.history)
+    ):  # fmt: skip
+        assert part.rows.tolist() == same.rows.tolist()
+        for ids, codes in (("user_ids", "users"), ("item_ids", "items")):
+            raw, again = (getattr(p, ids).decode(getattr(p, codes)) for p in (part, same))
+            assert raw.tolist() == again.tolist()
+    assert len(more.test.targets) == len(split.test.targets) + len(future)
 
 
 def small() -> Interactions:
@@ -292,3 +380,97 @@ def test_shares_are_those_of_whole_numbers():
     assert floor_share(0.1, n).tolist() == (n // 10).tolist()
     assert floor_share(0.29, np.array([100])).tolist() == [29]
     assert [int(0.2 * k) for k in range(10_000)] == floor_share(0.2, n[:10_000]).tolist()
+
+
+@given(st.integers(1, 999), st.integers(1, 1_000), st.integers(0, 1_000_000))
+def test_a_share_is_the_floor_of_the_exact_product(part, whole, size):
+    expected = Fraction(part, whole) * size
+    assert floor_share(part / whole, np.array([size])).tolist() == [expected.__floor__()]
+
+
+ANYTIME = "events from after the test events are in training: times mean nothing in this split"
+TOLD = {
+    # name, what it leaks, and how its hash begins: a recorded run is opened only while that stays as it is
+    "global_time": ("global_time(test 10 days, validation 5 days)", "", "a624c974"),
+    "global_date": (
+        "global_date(validation from 2001-10-01, test from 2001-10-10, UTC)", "", "29a6716e"
+    ),
+    "global_time_quantile": (
+        "global_time_quantile(test 0.1, validation 0.1 of all events)", "", "a1fef9bf"
+    ),
+    "leave_last_out": (
+        "leave_last_out(users with 3 or more events)",
+        "other users' later events are in training, so a model may know what became popular afterwards",
+        "c255649e",
+    ),
+    "per_user_ratio": ("per_user_ratio(random, validation 0.1, test 0.2)", ANYTIME, "52be0076"),
+    "per_user_ratio, latest": (
+        "per_user_ratio(latest, validation 0.1, test 0.2)",
+        "other users' later events are in training",
+        "25d3f5f1",
+    ),
+    "user_holdout": (
+        "user_holdout(3 users each, 0.2 of their events are targets, seed 1)",
+        "a user's targets may be earlier than what they are asked with, and than other users' events in training",
+        "93e0ee75",
+    ),
+    "k_fold": ("k_fold(fold 1 of 5, validation 0.1, seed 0)", ANYTIME, "110d9df9"),
+    "recbole": ("recbole(random, validation 0.1, test 0.1, seed 2020)", ANYTIME, "8b8fe790"),
+    "official": ("official(validation: the publisher's)", ANYTIME, "c50ce1c2"),
+    "sessions": ("sessions(test 10 days, validation 10 days, every event)", "", "2ada0899"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_what_a_split_is_called_leaks_and_draws_stays_as_it_is(name):
+    split = RULES[name](of(ORDINARY))
+    assert (split.name, split.leaks, split.hash[:8]) == TOLD[name]
+
+
+def test_a_seed_of_its_own_draws_other_events():
+    x = of(ORDINARY)
+    for rule, settings in (
+        (random_splits.k_fold, {"folds": 5, "fold": 1, "valid_ratio": 0.1}),
+        (random_splits.recbole, {"valid_ratio": 0.1, "test_ratio": 0.1}),
+        (user_splits.user_holdout, {"held_out_users": 3, "target_ratio": 0.4, "min_events": 5}),
+        (official_split.official, {"valid_ratio": 0.5}),
+    ):
+        train_alone = replace(x, context={"roles": np.where(x.context["roles"] == 16, 16, 11)})
+        splits = {rule(interactions=train_alone, seed=seed, **settings).hash for seed in range(3)}
+        assert len(splits) == 3, rule
+
+
+@pytest.mark.parametrize("rule", ["global_time", "global_date", "global_time_quantile", "sessions"])
+def test_a_rule_that_needs_times_says_so(rule):
+    with pytest.raises(DataError) as caught:
+        RULES[rule](replace(of(ORDINARY), times=None))
+    told = caught.value.line
+    assert told.startswith(f"split={rule}")
+    assert told.endswith(" needs times and this data has none; use split=per_user_ratio")
+
+
+def test_an_empty_part_says_what_to_do():
+    x = from_columns(users=np.zeros(2, int), items=np.arange(2))
+    with pytest.raises(DataError) as caught:
+        assemble(x, label(x, TRAIN, VALID), name="a", leaks="")
+    assert caught.value.line == (
+        "the test part of split a is empty (2 events in all); choose another split or other settings of this one"
+    )
+
+
+def test_one_event_is_enough_to_be_known():
+    x = from_columns(users=np.array([5, 6, 6, 7]), items=np.array([1, 1, 2, 1]))
+    split = assemble(x, label(x, TRAIN, VALID, TEST, TEST), name="a", leaks="")
+    assert split.test.warm_users.tolist() == [True, False, False]
+    assert split.test.warm_items.tolist() == [True, False]
+    counts = split.counts()
+    assert (counts["users"], counts["items"], counts["train_events"]) == (3, 2, 1)
+    assert (counts["train_users"], counts["train_items"]) == (1, 1)
+    assert split.test.excluded is None
+
+
+def test_masks_that_leave_no_validation_are_refused_unless_the_rule_allows_it():
+    x = from_columns(users=np.zeros(2, int), items=np.arange(2))
+    first, none = np.array([True, False]), np.zeros(2, bool)
+    with pytest.raises(DataError, match="the validation part"):
+        from_masks(x, train=first, valid=(first, none), test=(first, ~first), name="a", leaks="")

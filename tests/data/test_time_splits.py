@@ -1,5 +1,7 @@
 """Cuts in time: where they fall, and what they need."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,15 @@ def test_an_event_at_the_moment_of_a_cut_falls_behind_it(month):
     assert min(events(split.valid.targets)) == 15
 
 
+def test_a_span_of_days_ends_with_the_latest_event_and_is_full():
+    """Of the two days that end with the event at 0: what was a second less than two days before is in them."""
+    seconds = np.array([-5 * DAY, -2 * DAY - 1, -2 * DAY, -2 * DAY + 1, -1, 0]) + 10**9
+    x = from_columns(users=np.zeros(6, int), items=np.arange(6), times=seconds)
+    split = global_time(interactions=x, test_days=2, valid_days=1)
+    assert events(split.test.targets) == {3, 4, 5}
+    assert events(split.valid.targets) == {1, 2}
+
+
 def test_days_of_the_calendar_begin_at_midnight_utc(month):
     split = global_date(interactions=month, valid_from="2001-01-10", test_from="2001-01-20")
     assert min(events(split.valid.targets)) == 9
@@ -49,10 +60,25 @@ def test_days_of_the_calendar_begin_at_midnight_utc(month):
     assert "2001-01-20" in split.name
 
 
+def test_a_day_begins_at_the_same_moment_wherever_the_program_runs(month, monkeypatch):
+    here = global_date(interactions=month, valid_from="2001-01-10", test_from="2001-01-20").hash
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        there = global_date(interactions=month, valid_from="2001-01-10", test_from="2001-01-20")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert there.hash == here
+
+
 def test_validation_lies_before_the_test(month):
     for day in ("2001-01-20", "2001-01-21"):
-        with pytest.raises(ConfigError, match="is not before"):
+        with pytest.raises(ConfigError) as caught:
             global_date(interactions=month, valid_from=day, test_from="2001-01-20")
+        assert caught.value.line == (
+            f"split.valid_from={day} is not before split.test_from=2001-01-20; let validation lie before the test"
+        )
 
 
 @pytest.mark.parametrize("day", ["2001-02-30", "yesterday", "2001-1-5", "20010105x", ""])
@@ -62,8 +88,12 @@ def test_what_is_no_day_is_refused_before_any_data_is_read(day):
         "valid_from": "2001-01-01",
         "test_from": day,
     }
-    with pytest.raises(ConfigError, match="is not a day of the calendar"):
+    with pytest.raises(ConfigError) as caught:
         bind(node, key="split")
+    assert (
+        caught.value.line
+        == f"split: {day!r} is not a day of the calendar; write it like 2015-03-01"
+    )
 
 
 def test_shares_of_all_events_lie_behind_the_cuts(month):
@@ -83,6 +113,11 @@ def test_a_cut_does_not_part_events_of_one_moment():
 def test_shares_that_leave_nothing_are_refused(month):
     with pytest.raises(DataError, match="nothing is left"):
         global_time_quantile(interactions=month, valid_share=0.5, test_share=0.5)
+    with pytest.raises(DataError) as caught:
+        global_time_quantile(interactions=month, valid_share=0.75, test_share=0.5)
+    assert caught.value.line == (
+        "split.valid_share + split.test_share is 1.25: nothing is left for training; let them add up to less than 1"
+    )
 
 
 def test_a_clock_is_needed():

@@ -74,6 +74,11 @@ def test_the_latest_or_a_draw_that_its_seed_repeats(month):
 def test_ratios_that_leave_nothing_are_refused(month):
     with pytest.raises(DataError, match="nothing is left"):
         ratio(month, valid_ratio=0.5, test_ratio=0.5)
+    with pytest.raises(DataError) as caught:
+        ratio(month, valid_ratio=0.75, test_ratio=0.5)
+    assert caught.value.line == (
+        "split.valid_ratio + split.test_ratio is 1.25: nothing is left for training; let them add up to less than 1"
+    )
 
 
 def many() -> Interactions:
@@ -141,6 +146,10 @@ def test_users_with_few_events_are_not_asked():
 
 @pytest.mark.parametrize("held", [30, 31])
 def test_somebody_must_be_left_to_train_on(held):
-    with pytest.raises(DataError, match="nobody is left for training"):
+    with pytest.raises(DataError) as caught:
         held_out(many(), held_out_users=held)
+    assert caught.value.line == (
+        f"split.held_out_users={held} for validation and as many for the test of 60 users: "
+        "nobody is left for training; hold out fewer, such as split.held_out_users=6"
+    )
     assert len(np.unique(held_out(many(), held_out_users=29).train.users)) == 2

@@ -8,7 +8,7 @@ from math import isnan
 import ir_measures
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
@@ -16,6 +16,7 @@ from recsys_cli.data.split import Holdout
 from recsys_cli.evaluation.dialects import DIALECTS
 from recsys_cli.evaluation.metrics import BY_GAINS, BY_HITS, BY_LENGTH
 from recsys_cli.evaluation.protocol import RankingProtocol
+from tests.conftest import examples
 from tests.evaluation import twins
 from tests.evaluation.cases import Case, categories, protocol, random_case
 
@@ -49,7 +50,7 @@ RANX = {
         "ndcg_graded": "ndcg_burges",
     }.items()
 }
-many_users = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+many_users = examples(40)
 seeds, catalogues = st.integers(0, 2**32 - 1), st.integers(1, 25)
 
 

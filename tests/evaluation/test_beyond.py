@@ -2,6 +2,8 @@ from math import isnan, log, log2
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_cli.evaluation.beyond import (
     calibration,
@@ -82,3 +84,56 @@ def test_calibration_needs_a_taste_and_a_list():
     nothing, some = torch.zeros(1, 3).double(), torch.tensor([[1.0, 1.0, 0.0]]).double()
     assert calibration(torch.tensor([[A]]).bool(), nothing).isnan().all()
     assert calibration(torch.tensor([[NONE]]).bool(), some).isnan().all()
+
+
+COUNTS = st.lists(st.integers(0, 50), min_size=1, max_size=12)
+KINDS = st.lists(st.sampled_from([A, B, AB, ABC, NONE]), min_size=1, max_size=6)
+
+
+@given(COUNTS, st.integers(1, 9), st.randoms(use_true_random=False))
+def test_gini_is_a_share_that_no_scale_or_order_changes(counts, scale, random):
+    found = gini(torch.tensor(counts).double())
+    if not any(counts):
+        assert isnan(found)
+        return
+    assert -1e-12 <= found <= 1 - 1 / len(counts) + 1e-12
+    random.shuffle(counts)
+    assert gini(torch.tensor(counts).double() * scale) == pytest.approx(found, abs=1e-12)
+
+
+@given(COUNTS, st.integers(0, 11))
+def test_showing_one_more_item_never_lowers_coverage(counts, at):
+    before = coverage(torch.tensor(counts).double())
+    counts[at % len(counts)] += 1
+    assert before <= coverage(torch.tensor(counts).double()) <= 1
+
+
+@given(st.lists(st.integers(-1, 4), min_size=1, max_size=6), COUNTS)
+def test_a_mean_lies_between_the_least_and_greatest_of_the_list(listed, values):
+    listed = [item % len(values) if item >= 0 else -1 for item in listed]
+    own = [float(values[item]) for item in listed if item >= 0]
+    found = mean_of_list(torch.tensor([listed]), torch.tensor(values).double()).item()
+    if own:
+        assert min(own) - 1e-12 <= found <= max(own) + 1e-12
+    else:
+        assert isnan(found)
+
+
+@given(KINDS, st.randoms(use_true_random=False))
+def test_diversity_is_a_share_that_no_order_changes(kinds, random):
+    found = diversity(torch.tensor([kinds]).bool()).item()
+    random.shuffle(kinds)
+    again = diversity(torch.tensor([kinds]).bool()).item()
+    assert again == pytest.approx(found, abs=1e-12, nan_ok=True)
+    assert isnan(found) or -1e-12 <= found <= 1 + 1e-12
+
+
+@given(KINDS, st.integers(1, 9))
+def test_a_list_in_the_proportions_of_the_taste_is_calibrated_and_none_is_better(kinds, scale):
+    listed = torch.tensor([kinds]).bool()
+    own = listed.double()
+    taste = (own / own.sum(2, keepdim=True).clamp(min=1)).sum(1) * scale
+    found = calibration(listed, taste).item()
+    assert found == pytest.approx(0, abs=1e-12) if listed.any() else isnan(found)
+    other = calibration(listed, torch.tensor([[1.0, 2.0, 3.0]]).double()).item()
+    assert isnan(other) or 0 <= other <= log(100) + 1e-12

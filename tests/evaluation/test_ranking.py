@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from recsys_cli.data.interactions import from_columns
@@ -12,7 +14,9 @@ from recsys_cli.data.split import Holdout
 from recsys_cli.data.time_splits import global_time
 from recsys_cli.data.user_splits import leave_last_out, per_user_ratio
 from recsys_cli.errors import DataError
+from recsys_cli.evaluation import ranking
 from recsys_cli.evaluation.ranking import evaluate
+from tests.conftest import examples
 from tests.evaluation.cases import CPU, Case, Table, protocol, random_case
 from tests.evaluation.test_protocol import CONFIGS
 
@@ -208,31 +212,68 @@ def test_nothing_warm_gives_no_warm_value():
 
 
 def test_a_holdout_without_targets_is_refused():
-    with pytest.raises(DataError, match="no user has a target"):
+    with pytest.raises(DataError) as caught:
         Case(np.eye(2), [{0}, {1}], [{}, {}]).evaluate(RULES)
+    assert caught.value.line == (
+        "no user has a target; choose a split that leaves something to predict"
+    )
 
 
 @pytest.mark.parametrize("value", [-1.0, 1000.0])
 @pytest.mark.parametrize("name", ["ndcg_graded", "ndcg_graded_linear"])
 def test_values_that_are_no_grades_are_refused(value, name):
     case = Case(np.eye(2), [set()] * 2, [{0: 1.0}, {1: value}])
-    with pytest.raises(DataError, match=f"{name} takes .*grades from 0 to 64"):
+    with pytest.raises(DataError) as caught:
         case.evaluate(protocol([name], [1]))
+    low, high = min(1.0, value), max(1.0, value)
+    assert caught.value.line == (
+        f"{name} takes the targets' values as grades from 0 to 64; here they go from {low:g} to {high:g}; "
+        "leave it out of evaluation.metrics, or bring the values into that range"
+    )
     assert case.evaluate(RULES).metrics["recall_at_1"] == 1.0
 
 
 def test_a_primary_metric_without_a_value_is_refused():
     case = Case(np.eye(2), [set()] * 2, [{0: 0.0}, {1: 0.0}])  # no grade is above 0
-    with pytest.raises(DataError, match="no user has a value of ndcg_graded_at_1"):
+    with pytest.raises(DataError) as caught:
         case.evaluate(protocol(["ndcg_graded"], [1], primary="ndcg_graded_at_1"))
-
-
-def test_order_of_users_and_items_does_not_matter_without_ties():
-    case = random_case(11, 15)
-    users, items = (
-        np.random.default_rng(0).permutation(30),
-        np.random.default_rng(1).permutation(15),
+    assert caught.value.line == (
+        "no user has a value of ndcg_graded_at_1; choose another evaluation.primary"
     )
+
+
+def test_the_greatest_grade_is_one_that_is_taken():
+    case = Case(np.eye(2), [set()] * 2, [{0: 64.0}, {1: 0.0}])
+    assert case.evaluate(protocol(["ndcg_graded"], [1])).metrics["ndcg_graded_at_1"] == 1.0
+
+
+def test_only_metrics_that_are_asked_for_are_there():
+    case = Case(np.eye(3), [set()] * 3, [{0: 1.0}] * 3)
+    rules = protocol(["coverage"], [1])
+    assert set(case.evaluate(rules).metrics) == {"ndcg_at_1", "coverage_at_1"}
+
+
+def test_items_that_nobody_had_or_sees_are_part_of_the_catalogue():
+    """Of three known users two had item 0 and one item 1: log2(3 / 2) and log2(3) bits; items 2 and 3 nobody had."""
+    scores = np.array([[3.0, 2, 1, 0]] * 4)
+    case = Case(scores, [{0}, {0}, {1}, set()], [{}, {}, {}, {1: 1.0}])
+    result = case.evaluate(protocol(["novelty", "coverage", "gini"], [1, 3]))
+    assert result.metrics["coverage_at_1"] == 1 / 4
+    assert result.metrics["gini_at_1"] == 3 / 4
+    assert result.metrics["novelty_at_1"] == pytest.approx(log2(3 / 2))
+    assert result.metrics["novelty_at_3"] == pytest.approx((log2(3 / 2) + 2 * log2(3)) / 3)
+
+
+def test_one_known_user_is_one():
+    case = Case(np.array([[2.0, 1.0]] * 2), [{1}, set()], [{}, {0: 1.0}])
+    assert case.evaluate(protocol(["novelty"], [1])).metrics["novelty_at_1"] == 0.0
+
+
+@examples(10)
+@given(st.integers(0, 2**32 - 1), st.permutations(range(30)), st.permutations(range(15)))
+def test_order_of_users_and_items_does_not_matter_without_ties(seed, users, items):
+    case = random_case(seed, 15)
+    users, items = np.array(users), np.array(items)
     moved = Case(
         scores=case.scores[users][:, items],
         seen=[{int(np.argsort(items)[i]) for i in case.seen[u]} for u in users],
@@ -240,6 +281,31 @@ def test_order_of_users_and_items_does_not_matter_without_ties():
     )
     rules = protocol(["recall", "map", "ndcg_graded", "user_auc", "gini", "novelty"], [2, 7])
     assert moved.evaluate(rules).metrics == pytest.approx(case.evaluate(rules).metrics, abs=1e-12)
+
+
+@examples(10)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 31))
+def test_users_measured_at_once_do_not_show(seed, at_once):
+    case = random_case(seed, 9, ties=True)
+    rules = protocol(["recall", "map_listed", "ndcg_graded", "coverage"], [1, 4])
+    whole = case.evaluate(rules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "USERS_AT_ONCE", at_once)
+        parts = case.evaluate(rules)
+    assert parts.metrics == whole.metrics
+    for key, values in whole.per_user.items():
+        assert np.array_equal(parts.per_user[key], values, equal_nan=True)
+
+
+@examples(15)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 20), st.booleans())
+def test_no_list_holds_what_its_user_had_or_an_item_twice(seed, n_items, ties):
+    case = random_case(seed, n_items, ties=ties)
+    for row, seen in zip(case.evaluate(RULES).ranked.tolist(), case.seen, strict=True):
+        listed = [item for item in row if item >= 0]
+        assert not set(listed) & seen
+        assert len(set(listed)) == len(listed)
+        assert row == listed + [-1] * (len(row) - len(listed))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

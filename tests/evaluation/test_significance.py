@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from recsys_cli.errors import DataError
@@ -163,3 +165,54 @@ def test_no_block_holds_more_than_fits(rows, width):
     blocks = sig._blocks(rows, width)
     assert sum(blocks) == rows
     assert all(size == 1 or size * width <= sig.DRAWS_AT_ONCE for size in blocks)
+
+
+VALUES = st.lists(st.tuples(*[st.integers(0, 8).map(lambda n: n / 8)] * 2), min_size=2, max_size=30)
+P_VALUES = st.lists(st.floats(0, 1), max_size=8)
+
+
+@given(VALUES, st.integers(0, 9))
+def test_the_other_way_round_everything_but_p_changes_its_sign(pairs, seed):
+    first, second = np.array(pairs).T
+    there = sig.paired(first, second, seed=seed, resamples=200)
+    back = sig.paired(second, first, seed=seed, resamples=200)
+    assert back.mean == -there.mean
+    assert back.p == there.p
+    assert back.effect_size == -there.effect_size
+    assert (back.higher, back.lower) == (there.lower, there.higher)
+
+
+@given(VALUES, st.integers(0, 9))
+def test_an_interval_lies_within_the_values_and_p_within_its_range(pairs, seed):
+    values = np.array(pairs)[:, 0] - np.array(pairs)[:, 1]
+    found = sig.mean_interval(values, seed=seed, resamples=200)
+    assert values.min() <= found.low <= found.high <= values.max()
+    assert 1 / 201 <= sig.sign_flip(values, seed=seed, resamples=200) <= 1
+
+
+@given(VALUES, st.sampled_from([0.25, 2.0, 1024.0]))
+def test_the_unit_of_a_metric_is_no_matter(pairs, scale):
+    first, second = np.array(pairs).T
+    plain = sig.paired(first, second, seed=1, resamples=200)
+    scaled = sig.paired(first * scale, second * scale, seed=1, resamples=200)
+    assert scaled.p == plain.p
+    assert scaled.effect_size == pytest.approx(plain.effect_size)
+    assert scaled.interval.low == pytest.approx(plain.interval.low * scale)
+    assert scaled.interval.high == pytest.approx(plain.interval.high * scale)
+
+
+@given(P_VALUES, st.randoms(use_true_random=False))
+def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(p, random):
+    corrected = sig.holm(p)
+    for raw, new in zip(p, corrected, strict=True):
+        assert raw <= new <= min(1, raw * len(p))
+    order = sorted(range(len(p)), key=p.__getitem__)
+    assert [corrected[at] for at in order] == sorted(corrected)
+    random.shuffle(order)
+    assert sig.holm([p[at] for at in order]) == [corrected[at] for at in order]
+
+
+@given(P_VALUES, st.floats(0, 1))
+def test_one_more_comparison_never_makes_another_surer(p, more):
+    alone = sig.holm(p)
+    assert all(a <= b for a, b in zip(alone, sig.holm([*p, more])[: len(p)], strict=True))

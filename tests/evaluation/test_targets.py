@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_cli.data.interactions import from_columns
 from recsys_cli.data.split import Holdout
@@ -58,3 +60,40 @@ def test_nothing_warm_at_all(items):
     assert not hits.any()
     assert values.tolist() == [[0, 0]]
     assert none.counts(np.array([0])).tolist() == [0]
+
+
+PAIRS = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=15
+)
+
+
+def in_plain_python(rows):
+    """User -> item -> the largest value."""
+    best: dict[int, dict[int, int]] = {0: {}, 1: {}, 2: {}}
+    for user, item, value in rows:
+        best[user][item] = max(value, best[user].get(item, 0))
+    return best
+
+
+@given(PAIRS)
+def test_looking_up_and_counting_is_what_a_dictionary_does(rows):
+    rows = [(0, item, 1) for item in range(4)] + [(1, 0, 1), (2, 0, 1), *rows]  # all codes occur
+    x = from_columns(
+        **dict(
+            zip(("users", "items", "values"), map(np.array, zip(*rows, strict=True)), strict=True)
+        )
+    )
+    everything = np.ones(len(x), bool)
+    targets = all_targets(Holdout(x.take(~everything), x, np.ones(3, bool), np.ones(4, bool)))
+    expected = in_plain_python(rows)
+    users, lists = np.arange(3), np.tile([3, -1, 0, 2, 1], (3, 1))
+    hits, values = targets.find(users, lists)
+    assert hits.tolist() == [[item in expected[u] for item in lists[u]] for u in users]
+    assert values.tolist() == [
+        [expected[u].get(item, 0) for item in lists[u].tolist()] for u in range(3)
+    ]
+    assert targets.counts(users).tolist() == [len(expected[u]) for u in range(3)]
+    padded = [[item for item in row if item >= 0] for row in targets.padded(users).tolist()]
+    assert padded == [sorted(expected[u]) for u in range(3)]
+    descending = [sorted(expected[u].values(), reverse=True) for u in range(3)]
+    assert targets.best_values(users, 4).tolist() == [(d + [0] * 4)[:4] for d in descending]

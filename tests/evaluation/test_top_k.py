@@ -1,9 +1,10 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_cli.evaluation.top_k import SEEN, top_k
+from tests.conftest import examples
 from tests.evaluation.twins import ranked_list, tied
 
 
@@ -57,12 +58,18 @@ def test_a_flat_top_with_something_below_it_is_a_recommendation():
     assert lists(scores.tolist(), 3) == [[0, 1, 2]]
 
 
+def test_a_flat_row_beside_one_that_is_flat_at_the_top_alone():
+    scores = torch.ones(2, 9)
+    scores[1, 8] = 0.0
+    assert top_k(scores, 2).items.tolist() == [[-1, -1], [0, 1]]
+
+
 def test_tied_tells_where_the_code_decided():
     top = top_k(torch.tensor([[5.0, 4.0, 4.0, 1.0, 0.0]]), 4)
     assert top.tied.tolist() == [[False, True, False, False]]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@examples(300)
 @given(
     st.integers(1, 12).flatmap(
         lambda n: st.lists(
@@ -85,3 +92,44 @@ def test_equals_a_plain_sort(scores, k):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_every_floating_type(dtype):
     assert top_k(torch.tensor([[1, 3, 3, 2]], dtype=dtype), 2).items.tolist() == [[1, 2]]
+
+
+MATRICES = st.integers(1, 9).flatmap(
+    lambda n: st.lists(
+        st.lists(st.sampled_from([-2.0, 0.0, 1.0, 3.0, SEEN]), min_size=n, max_size=n),
+        min_size=1,
+        max_size=6,
+    )
+)
+
+
+@given(MATRICES, st.integers(1, 10))
+def test_a_user_has_the_same_list_in_any_company(scores, k):
+    together = top_k(torch.tensor(scores), k)
+    for row, items, told in zip(scores, together.items, together.tied, strict=True):
+        alone = top_k(torch.tensor([row]), k)
+        assert torch.equal(alone.items[0], items)
+        assert torch.equal(alone.tied[0], told)
+
+
+@given(MATRICES, st.integers(1, 8), st.integers(1, 4))
+def test_a_shorter_list_is_the_beginning_of_a_longer_one(scores, k, more):
+    longer = top_k(torch.tensor(scores), k + more)
+    shorter = top_k(torch.tensor(scores), k)
+    assert torch.equal(longer.items[:, :k], shorter.items)
+    assert torch.equal(longer.tied[:, :k], shorter.tied)
+
+
+@given(MATRICES, st.integers(1, 10))
+def test_only_the_order_of_the_scores_counts(scores, k):
+    table = torch.tensor(scores)
+    assert torch.equal(top_k(table * 4 + 2, k).items, top_k(table, k).items)
+
+
+@given(st.permutations(range(8)), st.permutations(range(8)), st.integers(1, 9))
+def test_without_ties_items_are_only_names(ranks, codes, k):
+    scores = torch.tensor([ranks]).float()
+    renamed = torch.empty_like(scores)
+    renamed[0, list(codes)] = scores[0]
+    expected = [codes[item] if item >= 0 else -1 for item in top_k(scores, k).items[0].tolist()]
+    assert top_k(renamed, k).items[0].tolist() == expected

@@ -2,12 +2,13 @@ from math import inf, log
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from recsys_cli.errors import DataError, DivergedError
 from recsys_cli.evaluation.values import BY_VALUES, auc, calibration_error, log_loss, mae, rmse
+from tests.conftest import examples
 
 
 def test_ratings_by_hand():
@@ -34,7 +35,7 @@ def test_calibration_error_by_hand():
     assert calibration_error([0.5] * 4, [0, 1, 0, 1]) == pytest.approx(0)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@examples(200)
 @given(st.lists(st.tuples(st.integers(1, 99), st.booleans()), min_size=2, max_size=40))
 def test_equal_to_scikit_learn(pairs):
     p = np.array([percent / 100 for percent, _ in pairs])
@@ -46,7 +47,7 @@ def test_equal_to_scikit_learn(pairs):
         assert auc(p, y) == pytest.approx(sklearn_metrics.roc_auc_score(y, p), abs=1e-9)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@examples(200)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
 def test_calibration_error_in_plain_python(pairs):
     bins = {}
@@ -85,3 +86,22 @@ def test_probabilities_are_between_0_and_1(metric):
 def test_auc_needs_both_kinds():
     with pytest.raises(DataError, match="2 and 0"):
         auc([0.1, 0.2], [1, 1])
+
+
+PREDICTED = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=30)
+
+
+@given(PREDICTED)
+def test_the_root_of_the_squares_is_never_below_the_mean_error(pairs):
+    p, y = np.array(pairs, dtype=float).T
+    assert mae(p, y) <= rmse(p, y) + 1e-12
+    assert rmse(y, y) == mae(y, y) == 0
+
+
+@given(PREDICTED)
+def test_auc_the_other_way_round_is_the_rest_of_one(pairs):
+    p, y = np.array(pairs, dtype=float).T
+    p = np.round(p, 2)
+    if 0 < y.sum() < len(y):
+        assert auc(1 - p, y) == pytest.approx(1 - auc(p, y))
+        assert auc(p, 1 - y) == pytest.approx(1 - auc(p, y))
