@@ -113,13 +113,6 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "kills"), [("mf", 8), ("deep", 8), ("seq", 9)])
-def test_25_kills_change_nothing(tmp_path, model, kills):
-    said = often(model, epochs=30)
-    assert check_kills(tmp_path, said, random.Random(model), kills=kills) == kills
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, sent, code):
     """It would not have saved before its end, and goes on with its own settings."""
