@@ -17,7 +17,6 @@ from typing import Any
 
 from recsys_cli import unfinished
 from recsys_cli.config import Config, build
-from recsys_cli.devices import environment
 from recsys_cli.durable import write_whole
 from recsys_cli.errors import ConfigError
 from recsys_cli.evaluation.evaluate import Result, evaluate
@@ -153,7 +152,7 @@ def _train(
         config_hash=config.hash,
         split_hash=split.hash,
         weights_sha256=weights_sha256,
-        device=environment(ready.device),
+        device=ready.environment,
         metrics={"valid": {}} | {part: found.metrics for part, found in results.items()},
         timings=timings(clock, history),
         counts=split.counts() | model_counts(ready.model, history),
@@ -166,8 +165,10 @@ def _train(
 
 def _made_with(config: Config, ready: Prepared) -> dict[str, Any]:
     """What the bits of a training depend on: another value of any of these makes another training."""
-    around = environment(ready.device)
-    facts = {name: around[name] for name in ("torch", "device", "threads", "cpu_capability")}
+    around = ready.environment
+    facts = {
+        name: around[name] for name in ("torch", "device", "threads", "cpu_capability", "engine")
+    }
     return config.measured | facts | {"split_hash": ready.split.hash}
 
 

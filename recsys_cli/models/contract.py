@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, device
 
 from recsys_cli.data.batches import Pairs
 from recsys_cli.data.interactions import Interactions
@@ -40,6 +40,23 @@ class ClosedForm(Protocol):
 
     def fit(self, interactions: Interactions) -> None:
         """Set the buffers from the training events."""
+        ...
+
+
+@runtime_checkable
+class SolvesByKernel(Protocol):
+    """A closed form that a compiled kernel can work out too, on a CPU."""
+
+    def uses_kernel(self, device: device) -> bool:
+        """Whether it does on this device.
+
+        Raises:
+            ConfigError: It is wanted where it cannot.
+        """
+        ...
+
+    def load_kernel(self) -> None:
+        """Have the kernel ready."""
         ...
 
 

@@ -20,11 +20,13 @@ from recsys_cli.data.batches import Batches
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.devices import Device
 from recsys_cli.errors import DivergedError
+from recsys_cli.models.contract import SolvesByKernel
 from recsys_cli.progress import Bar, Progress
 from recsys_cli.seeds import isolated
 from recsys_cli.training.checkpoint import Checkpoints
 from recsys_cli.training.early_stopping import Direction, EarlyStopping
-from recsys_cli.training.interruption import Interruption, deferred
+from recsys_cli.training.interruption import deferred
+from recsys_cli.training.keeper import Keeper
 from recsys_cli.training.optimisers import OptimiserName, make_optimiser
 from recsys_cli.training.state import History, TrainingState
 from recsys_cli.training.steps import (
@@ -33,6 +35,7 @@ from recsys_cli.training.steps import (
     Steps,
     TorchSteps,
     choose_engine,
+    compiled_kernel,
     in_words,
     kernel_batches,
     torch_batches,
@@ -46,6 +49,15 @@ CHECK_EVERY_STEPS = 50
 @dataclass(frozen=True, kw_only=True)
 class ClosedFormTrainer:
     """For models that learn in one go: there is nothing to set."""
+
+    def engine_for(self, model: Any, device: Device) -> str:
+        """What does the work, in words.
+
+        Raises:
+            ConfigError: A kernel is wanted that cannot do what is wanted.
+        """
+        kernel = isinstance(model, SolvesByKernel) and model.uses_kernel(device.torch)
+        return compiled_kernel() if kernel else "one go"
 
     def fit(
         self,
@@ -61,6 +73,10 @@ class ClosedFormTrainer:
         checkpoints: Checkpoints | None = None,
     ) -> History:
         """Solve; validation is measured once, by the caller, and there is nothing to go on from."""
+        if isinstance(model, SolvesByKernel) and model.uses_kernel(device.torch):
+            from recsys_cli.models.kernels.compiling import warm
+
+            warm(progress, model.load_kernel)
         start = time.perf_counter()
         with progress.bar(f"fit {type(model).__name__}", 1, "step") as bar:
             model.fit(train)
@@ -171,7 +187,15 @@ class GradientTrainer:
             deferred() as stop,
             progress.bar(title, self.epochs * len(steps), "step") as bar,
         ):
-            keeper = _Keeper(self, state, checkpoints, stop, progress, steps=len(steps))
+            keeper = Keeper(
+                state,
+                checkpoints,
+                stop,
+                progress,
+                steps=len(steps),
+                every_steps=self.checkpoint_every_steps,
+                every_seconds=self.checkpoint_seconds,
+            )
             keeper.resume()
             bar.advance((state.epoch - 1) * len(steps) + state.step)
             while state.epoch <= self.epochs and not state.stopping.exhausted:
@@ -209,7 +233,7 @@ class GradientTrainer:
         steps: Steps,
         device: Device,
         bar: Bar,
-        keeper: _Keeper,
+        keeper: Keeper,
     ) -> float:
         """What is left of an epoch; the mean loss of all its steps."""
         state.model.train()
@@ -241,80 +265,6 @@ class GradientTrainer:
                 f"step {state.step} of {steps} (trainer.lr={self.lr:g})",
                 "lower trainer.lr",
             )
-
-
-class _Keeper:
-    """Decides when a training is saved: now and then, and when it is to stop."""
-
-    def __init__(
-        self,
-        trainer: GradientTrainer,
-        state: TrainingState,
-        checkpoints: Checkpoints | None,
-        stop: Interruption,
-        progress: Progress,
-        *,
-        steps: int,
-    ) -> None:
-        self._trainer = trainer
-        self._state = state
-        self._checkpoints = checkpoints
-        self._stop = stop
-        self._progress = progress
-        self._steps = steps
-        self._saved_at = time.monotonic()
-
-    def resume(self) -> None:
-        """Go on from the newest checkpoint, where there is one."""
-        saved = self._checkpoints.newest(self._progress) if self._checkpoints is not None else None
-        if saved is None:
-            return
-        state = self._state
-        state.resume(saved)
-        self._progress.note(f"going on at epoch {state.epoch}, after {state.step} steps of it")
-
-    def due(self) -> bool:
-        """Whether to save after this step."""
-        if self._stop.requested:
-            return True
-        done = (self._state.epoch - 1) * self._steps + self._state.step
-        every, seconds = self._trainer.checkpoint_every_steps, self._trainer.checkpoint_seconds
-        return (every is not None and done % every == 0) or (seconds > 0 and self._waited(seconds))
-
-    def after_epoch(self) -> None:
-        """Save at the start of an epoch, if it is time."""
-        if self._stop.requested or self._waited(self._trainer.checkpoint_seconds):
-            self.save()
-
-    def interruptible(
-        self, measure: Callable[[], Mapping[str, float]]
-    ) -> tuple[Mapping[str, float], float]:
-        """Validate, and the seconds that it took. It changes nothing, so a signal need not wait for its end."""
-        started = time.perf_counter()
-        try:
-            with self._stop.at_once():
-                return measure(), time.perf_counter() - started
-        except KeyboardInterrupt:
-            self._write()
-            raise
-
-    def save(self) -> None:
-        """Save, and stop if that is wanted."""
-        self._write()
-        if self._stop.requested:
-            self._stop.act()
-
-    def _write(self) -> None:
-        state = self._state
-        if self._checkpoints is None:
-            return
-        self._checkpoints.save(state.pack())
-        self._saved_at = time.monotonic()
-        if self._stop.requested:
-            self._progress.note(f"saved at epoch {state.epoch}, after {state.step} steps of it")
-
-    def _waited(self, seconds: float) -> bool:
-        return time.monotonic() - self._saved_at >= seconds
 
 
 def n_parameters(model: nn.Module) -> int:

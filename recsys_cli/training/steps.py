@@ -114,8 +114,13 @@ def choose_engine(
 def in_words(engine: Literal["kernel", "torch"], batch_size: int | None) -> str:
     """`compiled kernel (numba 0.68.1), a step an event`: what took the steps."""
     if engine == "kernel":
-        return f"compiled kernel (numba {version('numba')}), a step an event"
-    return f"torch, {batch_size or TORCH_BATCH:,} a step"
+        return f"{compiled_kernel()}, a step an event"
+    return f"torch, a step each {batch_size or TORCH_BATCH:,}"
+
+
+def compiled_kernel() -> str:
+    """`compiled kernel (numba 0.68.1)`: numba is not imported for it."""
+    return f"compiled kernel (numba {version('numba')})"
 
 
 def torch_batches(

@@ -41,7 +41,7 @@ def _kept_at() -> Path | None:
 
 KEPT_AT = _kept_at()
 if KEPT_AT is not None:
-    numba.config.CACHE_DIR = str(KEPT_AT)
+    numba.config.CACHE_DIR = str(KEPT_AT)  # type: ignore[attr-defined]
 
 
 def kernel(function: Function) -> Function:

@@ -98,7 +98,8 @@ def descend(
         if rule.of_users:
             _move_number(b, user, pulled + TWO * rule.l2 * b[user, 0], sum_b, rule)
             _move_number(mean, 0, pulled, sum_mean, rule)
-    return total / max(users.shape[0], 1)
+    mean_loss: float = total / max(users.shape[0], 1)
+    return mean_loss
 
 
 @part
@@ -137,7 +138,8 @@ def _bpr(pull: Table) -> float:
         pull[s] = share * (small if margin > ZERO else ONE) / (ONE + small)
         back -= pull[s]
     pull[0] = back
-    return (loss + np.log(factors)) * share
+    mean: float = (loss + np.log(factors)) * share
+    return mean
 
 
 @part
@@ -160,7 +162,8 @@ def _pointwise(pull: Table, squared: bool) -> float:
                 factors = 1.0
             loss += max(-margin, ZERO)
             pull[s] = -sign * share * (small if margin > ZERO else ONE) / (ONE + small)
-    return (loss + np.log(factors)) * share
+    mean: float = (loss + np.log(factors)) * share
+    return mean
 
 
 @part
@@ -235,9 +238,7 @@ def _move_user(P: Table, user: int, gradient: Table, sums: Table, rule: Rule) ->
 
 
 @part
-def _move_numbers(
-    c: Table, at: Codes, pull: Table, count: Table, sums: Table, rule: Rule
-) -> None:
+def _move_numbers(c: Table, at: Codes, pull: Table, count: Table, sums: Table, rule: Rule) -> None:
     """Move the items' biases."""
     for s in range(at.shape[0]):
         if count[s] > ZERO:

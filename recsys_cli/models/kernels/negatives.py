@@ -25,8 +25,14 @@ class CompiledUnseenItems(UnseenItems):
         self, users: Int64[Tensor, " batch"], ranks: Int64[Tensor, "batch count"]
     ) -> Int64[Tensor, "batch count"]:
         found = torch.empty_like(ranks)
-        arrays = (users, ranks, self._starts, self._shifted, found)
-        _nth_unseen(*(tensor.numpy() for tensor in arrays), self.n_items)
+        _nth_unseen(
+            users.numpy(),
+            ranks.numpy(),
+            self._starts.numpy(),
+            self._shifted.numpy(),
+            found.numpy(),
+            self.n_items,
+        )
         return found
 
 
