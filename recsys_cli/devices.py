@@ -21,6 +21,7 @@ from typing import Annotated
 import torch
 from annotated_types import Ge, Le
 
+from recsys_cli.allocator import keep_freed_memory
 from recsys_cli.errors import DeviceError, nearest
 
 OUT_OF_MEMORY = re.compile("out of memory|allocate memory|not enough memory", re.IGNORECASE)
@@ -132,6 +133,7 @@ def open_device(*, name: str, threads: Annotated[int, Ge(1), Le(1024)] | None) -
     Raises:
         DeviceError: There is no such device here.
     """
+    keep_freed_memory()
     there = available()
     if name == "auto":
         name = there[1] if len(there) > 1 else "cpu"
