@@ -16,7 +16,7 @@ from recsys_cli.data.cache import cache_root
 from recsys_cli.progress import Progress
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-COMPILING = "compiling kernels, once for this machine and version"
+COMPILING = "loading kernels; the first time on a machine they are compiled, which takes seconds"
 NOTED_AFTER_SECONDS = 0.5  # to load a kernel takes a fifth of it
 # Sums in any order and fused multiply-adds, but NaN and infinity stay what they are: training looks for them.
 OPTIONS: dict[str, Any] = {
@@ -26,7 +26,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def _kept_at() -> Path | None:
+def kept_at() -> Path | None:
     """The folder of compiled kernels, this user's alone since code is loaded from it; None where none can be had."""
     folder = cache_root() / "kernels"
     try:
@@ -39,7 +39,7 @@ def _kept_at() -> Path | None:
         return None
 
 
-KEPT_AT = _kept_at()
+KEPT_AT = kept_at()
 if KEPT_AT is not None:
     numba.config.CACHE_DIR = str(KEPT_AT)  # type: ignore[attr-defined]
 
