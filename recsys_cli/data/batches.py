@@ -131,7 +131,7 @@ class PairBatches:
         return sum(-(-size // self._batch_size) for size in np.diff(self._blocks).tolist())
 
     def epoch(self, number: int) -> Iterator[Pairs]:
-        """The batches of epoch `number`, on the device; those of a block are of like size."""
+        """The batches of epoch `number`, on the device; the last of a block may be smaller."""
         draws = generator(self._seed, "negatives", number)
         shuffle = generator(self._seed, "order", number)
         for block in torch.randperm(len(self._blocks) - 1, generator=shuffle).tolist():
@@ -139,7 +139,7 @@ class PairBatches:
             users, items = self._users[start:stop], self._items[start:stop]
             negatives = self._unseen.draw(users, self._negatives, draws)  # users are in order here
             order = torch.randperm(stop - start, generator=shuffle).to(self._device)
-            for rows in order.tensor_split(-(-(stop - start) // self._batch_size)):
+            for rows in order.split(self._batch_size):
                 yield Pairs(users[rows], items[rows], negatives[rows])
 
 
