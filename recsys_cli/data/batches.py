@@ -139,7 +139,7 @@ class PairBatches:
             users, items = self._users[start:stop], self._items[start:stop]
             negatives = self._unseen.draw(users, self._negatives, draws)  # users are in order here
             order = torch.randperm(stop - start, generator=shuffle).to(self._device)
-            for rows in order.split(self._batch_size):
+            for rows in torch.split(order, self._batch_size):
                 yield Pairs(users[rows], items[rows], negatives[rows])
 
 

@@ -23,7 +23,7 @@ from recsys_cli.training.loop import GradientTrainer
 CPU = Device("cpu", 1)
 EPOCHS = {"mf-epoch": 6, "mf-epoch-20m": 2}
 GOAL = 0.24
-QUALITY = {"lr": 0.1, "l2": 0.002, "epochs": 40}
+QUALITY = {"lr": 0.1, "l2": 0.005, "epochs": 40}
 
 
 def make_mf(n_users: int, n_items: int, l2: float = 0.002) -> MF:
