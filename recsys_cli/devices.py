@@ -24,6 +24,7 @@ from annotated_types import Ge, Le
 from threadpoolctl import threadpool_limits
 
 from recsys_cli import __version__
+from recsys_cli.allocator import keep_freed_memory
 from recsys_cli.errors import DeviceError, nearest
 
 OUT_OF_MEMORY = re.compile("out of memory|allocate memory|not enough memory", re.IGNORECASE)
@@ -136,6 +137,7 @@ def open_device(*, name: str, threads: Annotated[int, Ge(1), Le(1024)] | None) -
     Raises:
         DeviceError: There is no such device here.
     """
+    keep_freed_memory()
     there = available()
     if name == "auto":
         name = there[1] if len(there) > 1 else "cpu"

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from recsys_cli import unfinished
 from recsys_cli.config import Config, build
-from recsys_cli.devices import environment
 from recsys_cli.durable import write_whole
 from recsys_cli.errors import ConfigError
 from recsys_cli.evaluation.evaluate import Result, evaluate

@@ -18,7 +18,6 @@ from recsys_cli import integrity
 from recsys_cli.config import Config
 from recsys_cli.data.columnar import to_disk
 from recsys_cli.data.interactions import Interactions
-from recsys_cli.devices import environment
 from recsys_cli.durable import write_whole
 from recsys_cli.errors import CheckpointError, DataError
 from recsys_cli.evaluation.evaluate import Result
@@ -131,7 +130,7 @@ def tags(config: Config, ready: Prepared) -> dict[str, str]:
         "command": shlex.join(["recsys", "train", *config.overrides]),
         "description": ready.split.name
         + (f"; leaks: {ready.split.leaks}" if ready.split.leaks else ""),
-        **{f"recsys.{name}": value for name, value in environment(ready.device).items()},
+        **{f"recsys.{name}": value for name, value in ready.environment.items()},
     }
 
 

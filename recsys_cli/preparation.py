@@ -14,7 +14,7 @@ from recsys_cli.config import Config, build
 from recsys_cli.data.filters import Filtered
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.split import Holdout, Split
-from recsys_cli.devices import Device
+from recsys_cli.devices import Device, environment
 from recsys_cli.errors import ConfigError, ModelError, ResourceError
 from recsys_cli.evaluation.category_metrics import check_categories
 from recsys_cli.evaluation.prediction import predictor
@@ -23,7 +23,7 @@ from recsys_cli.evaluation.values_protocol import ValuesProtocol
 from recsys_cli.footprint import check_room, estimate
 from recsys_cli.progress import Progress
 from recsys_cli.seeds import isolated
-from recsys_cli.training.loop import GradientTrainer
+from recsys_cli.training.loop import ClosedFormTrainer, GradientTrainer
 
 
 @dataclass
@@ -42,7 +42,10 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Data, split, model and trainer, built and checked; nothing is trained or written yet."""
+    """Data, split, model and trainer, built and checked; nothing is trained or written yet.
+
+    `engine` is what will do the work, in words.
+    """
 
     interactions: Interactions
     split: Split
@@ -50,6 +53,12 @@ class Prepared:
     trainer: Any
     protocol: Any
     device: Device
+    engine: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a number depends on beside the settings: versions, hardware, and what does the work."""
+        return environment(self.device) | {"engine": self.engine}
 
     @property
     def parts(self) -> dict[str, Holdout]:
@@ -81,7 +90,9 @@ def prepare(config: Config, *, progress: Progress, stopwatch: Stopwatch | None =
             model = make().to(device.torch)
         _check_fits(model, split, protocol, config.choices["model"])
         _check_validation(trainer, split)
-    return Prepared(interactions, split, model, trainer, protocol, device)
+        ours = isinstance(trainer, ClosedFormTrainer | GradientTrainer)
+        engine = trainer.engine_for(model, device) if ours else "a trainer of your own"
+    return Prepared(interactions, split, model, trainer, protocol, device, engine)
 
 
 def load_and_split(
@@ -137,7 +148,7 @@ def announce(ready: Prepared, config: Config, progress: Progress) -> None:
     split, counts, why = ready.split, ready.split.counts(), why_this_split(config)
     progress.note(
         f"{config.choices['data']}: {len(ready.interactions):,} events, {split.n_users:,} users, "
-        f"{split.n_items:,} items; {config.choices['model']} on {ready.device.label}"
+        f"{split.n_items:,} items; {config.choices['model']} on {ready.device.label}, {ready.engine}"
     )
     progress.note(
         f"split {split.name}, {split.hash[:12]}" + (f"; chosen because {why}" if why else "")

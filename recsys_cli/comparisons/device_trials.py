@@ -24,8 +24,8 @@ from recsys_cli.outcome import weights_digest
 from recsys_cli.preparation import Prepared
 from recsys_cli.progress import Bar
 from recsys_cli.seeds import isolated
-from recsys_cli.training.loop import train_step
 from recsys_cli.training.optimisers import make_optimiser
+from recsys_cli.training.steps import train_step
 
 
 @dataclass(frozen=True)

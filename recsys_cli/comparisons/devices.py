@@ -57,6 +57,11 @@ def settings(
                 f"model={name} is solved in one go: it has no steps to time",
                 "name models like mf,deep,seq",
             )
+        if config.tree["trainer"]["engine"] == "kernel":
+            raise ConfigError(
+                "trainer.engine=kernel: devices are compared by torch, which all of them have",
+                "leave it out",
+            )
         configs.append(config)
     return configs
 

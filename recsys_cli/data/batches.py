@@ -21,6 +21,9 @@ from recsys_cli.data.sampling import UnseenItems
 from recsys_cli.errors import DataError
 from recsys_cli.seeds import generator, numpy_generator
 
+BLOCK_EVENTS = 1 << 18  # some thousand users: their vectors fit a core's own cache
+BLOCK_DRAWS = 1 << 22  # negatives held at once
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -83,7 +86,20 @@ class Batches(Protocol):
 
 
 class PairBatches:
-    """Every event once an epoch, in random order; a user who has met every item has no negatives and is left out."""
+    """Every event once an epoch, in random order; a user who has met every item has no negatives and is left out.
+
+    Order is random in two steps, so that what a stretch of an epoch touches stays in the processor's cache however
+    large the data: users are put into blocks by chance once, an epoch takes the blocks in random order, and the
+    events of a block are shuffled.
+
+    Args:
+        interactions: The events.
+        model: Says how many `negatives` an event has.
+        batch_size: Most events in a batch.
+        seed: From which order and negatives are derived.
+        device: Where the batches are to be.
+        unseen: Draws the negatives.
+    """
 
     name: ClassVar[str] = "pairs"
 
@@ -95,28 +111,54 @@ class PairBatches:
         batch_size: int,
         seed: int,
         device: torch.device,
+        unseen: type[UnseenItems] = UnseenItems,
     ) -> None:
-        self._unseen = UnseenItems(interactions, device)
-        users = torch.from_numpy(interactions.users.astype(np.int64)).to(device)
-        items = torch.from_numpy(interactions.items.astype(np.int64)).to(device)
-        usable = self._unseen.n_unseen[users] > 0
-        self._users, self._items = users[usable], items[usable]
-        self.n_examples = len(self._users)
+        self._unseen = unseen(interactions, device)
+        has_unseen = self._unseen.n_unseen.cpu().numpy() > 0
+        users = numpy_generator(seed, "blocks").permutation(np.flatnonzero(has_unseen))
+        rows, sizes = _rows_of(users, interactions.offsets)
+        self.n_examples = len(rows)
         if not self.n_examples:
             raise DataError("every user has met every item: there are no negatives to learn from")
+        self._users = torch.from_numpy(np.repeat(users, sizes)).to(device)
+        self._items = torch.from_numpy(interactions.items[rows].astype(np.int64)).to(device)
         self._negatives: int = model.negatives
         self._batch_size, self._seed, self._device = batch_size, seed, device
+        largest = max(batch_size, min(BLOCK_EVENTS, BLOCK_DRAWS // self._negatives))
+        self._blocks = _blocks(sizes, largest)
 
     def __len__(self) -> int:
-        return -(-self.n_examples // self._batch_size)
+        return sum(-(-size // self._batch_size) for size in np.diff(self._blocks).tolist())
 
     def epoch(self, number: int) -> Iterator[Pairs]:
-        """The batches of epoch `number`, on the device."""
+        """The batches of epoch `number`, on the device; the last of a block may be smaller."""
         draws = generator(self._seed, "negatives", number)
-        order = torch.randperm(self.n_examples, generator=generator(self._seed, "order", number))
-        for rows in torch.split(order.to(self._device), self._batch_size):
-            users = self._users[rows]
-            yield Pairs(users, self._items[rows], self._unseen.draw(users, self._negatives, draws))
+        shuffle = generator(self._seed, "order", number)
+        for block in torch.randperm(len(self._blocks) - 1, generator=shuffle).tolist():
+            start, stop = self._blocks[block], self._blocks[block + 1]
+            users, items = self._users[start:stop], self._items[start:stop]
+            negatives = self._unseen.draw(users, self._negatives, draws)  # users are in order here
+            order = torch.randperm(stop - start, generator=shuffle).to(self._device)
+            for rows in torch.split(order, self._batch_size):
+                yield Pairs(users[rows], items[rows], negatives[rows])
+
+
+def _rows_of(
+    users: NDArray[np.int64], offsets: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of these users, one user after the other, and how many each has."""
+    sizes = np.diff(offsets)[users]
+    before = np.cumsum(sizes) - sizes
+    return np.arange(int(sizes.sum())) + np.repeat(offsets[users] - before, sizes), sizes
+
+
+def _blocks(sizes: NDArray[np.int64], largest: int) -> list[int]:
+    """Where blocks of whole users begin and end: as few as have about `largest` events or less, of like size."""
+    ends = np.cumsum(sizes)
+    count = -(-int(ends[-1]) // largest)
+    wanted = np.linspace(0, int(ends[-1]), count + 1)[1:]
+    cuts = ends[np.minimum(np.searchsorted(ends, wanted - 0.5), len(ends) - 1)]
+    return [0, *np.unique(cuts).tolist()]
 
 
 class SequenceBatches:

@@ -25,7 +25,7 @@ class UnseenItems:
         keys = np.unique(interactions.users.astype(np.int64) * self.n_items + interactions.items)
         users, items = keys // self.n_items, keys % self.n_items
         sizes = np.bincount(users, minlength=interactions.n_users)
-        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        starts = np.concatenate([[0], np.cumsum(sizes)])
         rank = np.arange(len(keys)) - starts[users]
         self._shifted = torch.from_numpy(users * self.n_items + items - rank).to(device)
         self._starts = torch.from_numpy(starts).to(device)
@@ -43,6 +43,14 @@ class UnseenItems:
         """
         choices = self.n_unseen[users, None]
         uniform = torch.rand(len(users), count, generator=generator).to(users.device)
-        rank = (uniform * choices).long().minimum(choices - 1)  # a float32 product may round up
-        below = torch.searchsorted(self._shifted, users[:, None] * self.n_items + rank, right=True)
-        return rank + below - self._starts[users, None]
+        # a float32 product may round up
+        return self._unseen(users, (uniform * choices).long().minimum(choices - 1))
+
+    def _unseen(
+        self, users: Int64[Tensor, " batch"], ranks: Int64[Tensor, "batch count"]
+    ) -> Int64[Tensor, "batch count"]:
+        """Each user's unseen items with these places among the unseen."""
+        keys = users[:, None] * self.n_items + ranks
+        return (
+            ranks + torch.searchsorted(self._shifted, keys, right=True) - self._starts[users, None]
+        )

@@ -7,11 +7,13 @@ are all that it learns: they are what is saved, hashed and moved to a device.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, device
 
+from recsys_cli.data.batches import Pairs
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
 
@@ -56,6 +58,21 @@ class TellsMemory(Protocol):
         """
         ...
 
+class SolvesByKernel(Protocol):
+    """A closed form that a compiled kernel can work out too, on a CPU."""
+
+    def uses_kernel(self, device: device) -> bool:
+        """Whether it does on this device.
+
+        Raises:
+            ConfigError: It is wanted where it cannot.
+        """
+        ...
+
+    def load_kernel(self) -> None:
+        """Have the kernel ready."""
+        ...
+
 
 @runtime_checkable
 class Predicts(Protocol):
@@ -80,4 +97,26 @@ class Trained(Protocol):
 
     def loss(self, batch: Any) -> Float[Tensor, ""]:
         """The mean loss of a batch, differentiable."""
+        ...
+
+
+@runtime_checkable
+class HasKernel(Protocol):
+    """A `Trained` model of pairs whose steps a compiled kernel can take too, on a CPU and an event at a time."""
+
+    @property
+    def events_at_once(self) -> int:
+        """Events whose steps take some hundredths of a second."""
+        ...
+
+    def descend(
+        self, pairs: Pairs, lr: float, sums: Mapping[Tensor, Float[Tensor, " rows"]] | None
+    ) -> float:
+        """Take a step for each event, in order and in place; the mean loss, each event's before its step.
+
+        Args:
+            pairs: Events, on the CPU.
+            lr: Step size.
+            sums: What row-wise Adagrad holds of each parameter that is trained, moved on too; None for plain steps.
+        """
         ...

@@ -10,24 +10,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le
 from torch import nn
 
-from recsys_cli.data.batches import KINDS, Batches
+from recsys_cli.data.batches import Batches
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.devices import Device
 from recsys_cli.errors import DivergedError
+from recsys_cli.models.contract import SolvesByKernel
 from recsys_cli.progress import Bar, Progress
 from recsys_cli.seeds import isolated
 from recsys_cli.training.checkpoint import Checkpoints
 from recsys_cli.training.early_stopping import Direction, EarlyStopping
-from recsys_cli.training.interruption import Interruption, deferred
+from recsys_cli.training.interruption import deferred
+from recsys_cli.training.keeper import Keeper
 from recsys_cli.training.optimisers import OptimiserName, make_optimiser
 from recsys_cli.training.state import History, TrainingState
+from recsys_cli.training.steps import (
+    EngineName,
+    KernelSteps,
+    Steps,
+    TorchSteps,
+    choose_engine,
+    compiled_kernel,
+    in_words,
+    kernel_batches,
+    torch_batches,
+)
 
 Validate = Callable[[], Mapping[str, float]]
 Report = Callable[[int, Mapping[str, float]], None]
@@ -37,6 +49,15 @@ CHECK_EVERY_STEPS = 50
 @dataclass(frozen=True, kw_only=True)
 class ClosedFormTrainer:
     """For models that learn in one go: there is nothing to set."""
+
+    def engine_for(self, model: Any, device: Device) -> str:
+        """What does the work, in words.
+
+        Raises:
+            ConfigError: A kernel is wanted that cannot do what is wanted.
+        """
+        kernel = isinstance(model, SolvesByKernel) and model.uses_kernel(device.torch)
+        return compiled_kernel() if kernel else "one go"
 
     def fit(
         self,
@@ -52,6 +73,10 @@ class ClosedFormTrainer:
         checkpoints: Checkpoints | None = None,
     ) -> History:
         """Solve; validation is measured once, by the caller, and there is nothing to go on from."""
+        if isinstance(model, SolvesByKernel) and model.uses_kernel(device.torch):
+            from recsys_cli.models.kernels.compiling import warm
+
+            warm(progress, model.load_kernel)
         start = time.perf_counter()
         with progress.bar(f"fit {type(model).__name__}", 1, "step") as bar:
             model.fit(train)
@@ -66,7 +91,9 @@ class GradientTrainer:
 
     Args:
         epochs: Most epochs.
-        batch_size: Events (or positions of sequences) a step.
+        batch_size: Events (or positions of sequences) a step; None = 1 for a compiled kernel, 2048 for torch.
+        engine: `kernel`: the model's compiled kernel, an event a step, on a CPU; `torch`; `auto`: the kernel where
+            it can do what is wanted.
         optimiser: `rowwise_adagrad`, `adam` or `sgd`.
         lr: Step size.
         validate_every: Epochs between validations.
@@ -77,7 +104,8 @@ class GradientTrainer:
     """
 
     epochs: Annotated[int, Ge(1), Le(100_000)]
-    batch_size: Annotated[int, Ge(1), Le(10_000_000)]
+    batch_size: Annotated[int, Ge(1), Le(10_000_000)] | None
+    engine: EngineName
     optimiser: OptimiserName
     lr: Annotated[float, Gt(0), Le(100)]
     validate_every: Annotated[int, Ge(1), Le(100_000)]
@@ -87,10 +115,32 @@ class GradientTrainer:
     seed: int
 
     def batches(self, model: Any, train: Interactions, device: Device) -> Batches:
-        """The batches that the model asks for."""
-        return KINDS[model.batches](
-            train, model, batch_size=self.batch_size, seed=self.seed, device=device.torch
-        )
+        """The batches that the model asks for, for steps by torch."""
+        return torch_batches(model, train, device, batch_size=self.batch_size, seed=self.seed)
+
+    def engine_for(self, model: Any, device: Device) -> str:
+        """What takes the steps, in words.
+
+        Raises:
+            ConfigError: A kernel is wanted that cannot do what is wanted.
+        """
+        return in_words(self._engine(model, device), self.batch_size)
+
+    def _engine(self, model: Any, device: Device) -> Literal["kernel", "torch"]:
+        return choose_engine(self.engine, model, device, self.optimiser, self.batch_size)
+
+    def _steps(
+        self,
+        model: Any,
+        optimiser: torch.optim.Optimizer,
+        train: Interactions,
+        device: Device,
+        progress: Progress,
+    ) -> Steps:
+        if self._engine(model, device) == "torch":
+            return TorchSteps(model, optimiser, self.batches(model, train, device))
+        batches = kernel_batches(model, train, device, seed=self.seed, progress=progress)
+        return KernelSteps(model, optimiser, self.lr, batches)
 
     def fit(
         self,
@@ -123,24 +173,33 @@ class GradientTrainer:
             CheckpointError: What is kept is corrupt, or not of this model.
             ResourceError: A checkpoint cannot be written.
         """
-        batches = self.batches(model, train, device)
+        optimiser = make_optimiser(self.optimiser, model.parameters(), self.lr)
+        steps = self._steps(model, optimiser, train, device, progress)
         state = TrainingState(
             model,
-            make_optimiser(self.optimiser, model.parameters(), self.lr),
+            optimiser,
             EarlyStopping(self.patience, better),
-            History(examples=batches.n_examples),
+            History(examples=steps.n_examples),
             loss_sum=torch.zeros((), device=device.torch),
         )
         title = f"train {type(model).__name__}"
         with (
             deferred() as stop,
-            progress.bar(title, self.epochs * len(batches), "step") as bar,
+            progress.bar(title, self.epochs * len(steps), "step") as bar,
         ):
-            keeper = _Keeper(self, state, checkpoints, stop, progress, steps=len(batches))
+            keeper = Keeper(
+                state,
+                checkpoints,
+                stop,
+                progress,
+                steps=len(steps),
+                every_steps=self.checkpoint_every_steps,
+                every_seconds=self.checkpoint_seconds,
+            )
             keeper.resume()
-            bar.advance((state.epoch - 1) * len(batches) + state.step)
+            bar.advance((state.epoch - 1) * len(steps) + state.step)
             while state.epoch <= self.epochs and not state.stopping.exhausted:
-                loss = self._epoch(state, batches, device, bar, keeper)
+                loss = self._epoch(state, steps, device, bar, keeper)
                 numbers = {"train_loss": loss, "epoch_seconds": state.seconds}
                 if state.epoch % self.validate_every == 0 or state.epoch == self.epochs:
                     metrics, seconds = keeper.interruptible(validate)
@@ -171,33 +230,33 @@ class GradientTrainer:
     def _epoch(
         self,
         state: TrainingState,
-        batches: Batches,
+        steps: Steps,
         device: Device,
         bar: Bar,
-        keeper: _Keeper,
+        keeper: Keeper,
     ) -> float:
         """What is left of an epoch; the mean loss of all its steps."""
         state.model.train()
         every = (
             CHECK_EVERY_STEPS if device.is_accelerator else 1
         )  # reading a number waits for the device
-        steps, started = len(batches), time.perf_counter() - state.seconds
+        started = time.perf_counter() - state.seconds
         with isolated(self.seed, "epoch", state.epoch):
             if state.step:
                 state.resume_generators()
-            for batch in islice(batches.epoch(state.epoch), state.step, None):
-                state.loss_sum += train_step(state.model, state.optimiser, batch)
+            for loss in steps.epoch(state.epoch, done=state.step):
+                state.loss_sum += loss
                 state.step += 1
                 due = keeper.due()
-                if due or state.step % every == 0 or state.step == steps:
-                    self._check_finite(state, steps)
+                if due or state.step % every == 0 or state.step == len(steps):
+                    self._check_finite(state, len(steps))
                 bar.advance()
                 if due:
                     state.seconds = time.perf_counter() - started
                     keeper.save()
         device.synchronize()
         state.seconds = time.perf_counter() - started
-        return float(state.loss_sum) / steps
+        return float(state.loss_sum) / len(steps)
 
     def _check_finite(self, state: TrainingState, steps: int) -> None:
         if not torch.isfinite(state.loss_sum):
@@ -206,98 +265,6 @@ class GradientTrainer:
                 f"step {state.step} of {steps} (trainer.lr={self.lr:g})",
                 "lower trainer.lr",
             )
-
-
-class _Keeper:
-    """Decides when a training is saved: now and then, and when it is to stop."""
-
-    def __init__(
-        self,
-        trainer: GradientTrainer,
-        state: TrainingState,
-        checkpoints: Checkpoints | None,
-        stop: Interruption,
-        progress: Progress,
-        *,
-        steps: int,
-    ) -> None:
-        self._trainer = trainer
-        self._state = state
-        self._checkpoints = checkpoints
-        self._stop = stop
-        self._progress = progress
-        self._steps = steps
-        self._saved_at = time.monotonic()
-
-    def resume(self) -> None:
-        """Go on from the newest checkpoint, where there is one."""
-        saved = self._checkpoints.newest(self._progress) if self._checkpoints is not None else None
-        if saved is None:
-            return
-        state = self._state
-        state.resume(saved, epochs=self._trainer.epochs, steps=self._steps)
-        self._progress.note(f"going on at epoch {state.epoch}, after {state.step} steps of it")
-
-    def due(self) -> bool:
-        """Whether to save after this step."""
-        if self._stop.requested:
-            return True
-        done = (self._state.epoch - 1) * self._steps + self._state.step
-        every, seconds = self._trainer.checkpoint_every_steps, self._trainer.checkpoint_seconds
-        return (every is not None and done % every == 0) or (seconds > 0 and self._waited(seconds))
-
-    def after_epoch(self) -> None:
-        """Save at the start of an epoch, if it is time."""
-        if self._stop.requested or self._waited(self._trainer.checkpoint_seconds):
-            self.save()
-
-    def interruptible(
-        self, measure: Callable[[], Mapping[str, float]]
-    ) -> tuple[Mapping[str, float], float]:
-        """Validate, and the seconds that it took. It changes nothing, so a signal need not wait for its end.
-
-        Raises:
-            DivergedError: A score is not a finite number.
-        """
-        started = time.perf_counter()
-        try:
-            with self._stop.at_once():
-                return measure(), time.perf_counter() - started
-        except DivergedError as error:
-            raise DivergedError(
-                f"{error} (validation of epoch {self._state.epoch}, trainer.lr={self._trainer.lr:g})",
-                "lower trainer.lr",
-            ) from error
-        except KeyboardInterrupt:
-            self._write()
-            raise
-
-    def save(self) -> None:
-        """Save, and stop if that is wanted."""
-        self._write()
-        if self._stop.requested:
-            self._stop.act()
-
-    def _write(self) -> None:
-        state = self._state
-        if self._checkpoints is None:
-            return
-        self._checkpoints.save(state.pack())
-        self._saved_at = time.monotonic()
-        if self._stop.requested:
-            self._progress.note(f"saved at epoch {state.epoch}, after {state.step} steps of it")
-
-    def _waited(self, seconds: float) -> bool:
-        return time.monotonic() - self._saved_at >= seconds
-
-
-def train_step(model: Any, optimiser: torch.optim.Optimizer, batch: Any) -> torch.Tensor:
-    """One step of gradient descent; the loss of the batch before it, not yet waited for."""
-    optimiser.zero_grad(set_to_none=True)
-    loss: torch.Tensor = model.loss(batch)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
-    optimiser.step()
-    return loss.detach()
 
 
 def n_parameters(model: nn.Module) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,14 +33,26 @@ class RowwiseAdagrad(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     self._move(parameter, parameter.grad, group["lr"])
 
-    def _move(self, parameter: Tensor, gradient: Tensor, lr: float) -> None:
-        rows = gradient.shape[0] if gradient.dim() > 1 else 1
-        state: dict[str, Any] = self.state[parameter]
+    def sums(self) -> dict[Tensor, Tensor]:
+        """The accumulator of each parameter: not a copy."""
+        return {
+            parameter: self._sum(parameter)
+            for group in self.param_groups
+            for parameter in group["params"]
+        }
+
+    def _sum(self, parameter: Tensor) -> Tensor:
+        state: dict[str, Tensor] = self.state[parameter]
         if not state:
+            rows = parameter.shape[0] if parameter.dim() > 1 else 1
             state["sum"] = torch.zeros(rows, dtype=parameter.dtype, device=parameter.device)
-        flat = gradient.reshape(rows, -1)
-        state["sum"] += flat.square().mean(1)
-        scale = lr / (state["sum"].sqrt() + 1e-10)
+        return state["sum"]
+
+    def _move(self, parameter: Tensor, gradient: Tensor, lr: float) -> None:
+        total = self._sum(parameter)
+        flat = gradient.reshape(len(total), -1)
+        total += flat.square().mean(1)
+        scale = lr / (total.sqrt() + 1e-10)
         parameter.sub_((flat * scale[:, None]).view_as(parameter))
 
 

@@ -181,6 +181,7 @@ def subject(model: Any, trainer: type[GradientTrainer] = GradientTrainer) -> Sub
         trainer=trainer(
             epochs=1,
             batch_size=28,
+            engine="torch",
             optimiser="adam",
             lr=0.05,
             validate_every=1,
@@ -197,5 +198,6 @@ def subject(model: Any, trainer: type[GradientTrainer] = GradientTrainer) -> Sub
             dialect="recsys",
         ),
         device=Device("cpu", 1),
+        engine="torch",
     )
     return Subject("mf", ready)

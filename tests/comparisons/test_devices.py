@@ -135,6 +135,7 @@ def test_the_initial_weights_follow_from_the_seed() -> None:
         ("mf", [*SMALL, "device.threads=1"], "chooses one device"),
         ("mf", [*SMALL, "trainer=closed_form"], "no steps to time"),
         ("mf", [*SMALL, "trainer.batch_size=64,128"], "several values"),
+        ("mf", [*SMALL, "trainer.engine=kernel"], "compared by torch"),
     ],
 )
 def test_settings_that_cannot_be_compared_are_refused(

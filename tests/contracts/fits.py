@@ -121,9 +121,9 @@ def fit(name: str, interactions: Interactions, seed: int = 0) -> Any:
         later = (
             itertools.count()
         )  # each validation is better, so that the last epoch's weights stay
-        trainer = build(
-            settings("trainer", trainer_of(name)) | SMALL_DATA, key="trainer", seed=seed
-        )
+        given = settings("trainer", trainer_of(name))
+        small = {key: value for key, value in SMALL_DATA.items() if given[key] is not None}
+        trainer = build(given | small, key="trainer", seed=seed)
         trainer.fit(
             model,
             interactions,

@@ -18,7 +18,7 @@ CPU = Device("cpu", 1)
 
 def trainer(**settings) -> GradientTrainer:
     given = {
-        "epochs": 3, "batch_size": 64, "optimiser": "adam", "lr": 0.01, "validate_every": 1, "patience": 99, "seed": 0,
+        "epochs": 3, "batch_size": 64, "engine": "auto", "optimiser": "adam", "lr": 0.01, "validate_every": 1, "patience": 99, "seed": 0,
         "checkpoint_seconds": 60.0, "checkpoint_every_steps": None,
     }  # fmt: skip
     return GradientTrainer(**(given | settings))

@@ -9,9 +9,10 @@ import torch
 
 from recsys_cli.devices import Device
 from recsys_cli.errors import CheckpointError, DivergedError
+from recsys_cli.models.first_try.mf import MF
 from recsys_cli.outcome import weights_digest
 from recsys_cli.progress import Silent
-from recsys_cli.training import loop
+from recsys_cli.training import steps
 from recsys_cli.training.checkpoint import Checkpoints, Saved
 from recsys_cli.training.early_stopping import EarlyStopping
 from recsys_cli.training.state import TrainingState
@@ -93,6 +94,20 @@ def test_cut_off_after_any_save_it_ends_with_the_same_bits(checkerboard, tmp_pat
         ended = cut_off_and_gone_on_with(name, checkerboard, how, folder, saves=saves)
         assert ended == whole, f"cut off after save {saves}"
     assert steps > 2
+
+
+@pytest.mark.parametrize("optimiser", ["rowwise_adagrad", "sgd"])
+def test_a_kernel_goes_on_with_the_same_bits(checkerboard, tmp_path, monkeypatch, optimiser):
+    monkeypatch.setattr(MF, "events_at_once", 100)
+    how = trainer(**EVERY | {"batch_size": None, "engine": "kernel", "optimiser": optimiser})
+    whole = run("mf", checkerboard, how)
+    assert (whole.epochs, whole.best_epoch) == (5, 2)
+    for saves in range(1, 26):  # four stretches and an end in each of five epochs
+        ended = cut_off_and_gone_on_with(
+            "mf", checkerboard, how, tmp_path / f"{saves}", saves=saves
+        )
+        assert ended == whole, f"cut off after save {saves}"
+    assert Checkpoints(tmp_path / "25", {}).newest(Silent()).values["epoch"] == 6
 
 
 def test_cut_off_again_and_again_it_ends_with_the_same_bits(checkerboard, tmp_path):
@@ -234,7 +249,7 @@ RARELY = EVERY | {"checkpoint_every_steps": None, "checkpoint_seconds": 86_400.0
 
 @pytest.mark.parametrize("step", [1, 4, 5, 13])
 def test_a_signal_lets_the_step_end_and_saves(checkerboard, tmp_path, monkeypatch, step):
-    how, told, left, step_of = trainer(**RARELY), {}, [step], loop.train_step
+    how, told, left, step_of = trainer(**RARELY), {}, [step], steps.train_step
 
     def interrupted(*arguments):
         left[0] -= 1
@@ -242,7 +257,7 @@ def test_a_signal_lets_the_step_end_and_saves(checkerboard, tmp_path, monkeypatc
             signal.raise_signal(signal.SIGINT)
         return step_of(*arguments)
 
-    monkeypatch.setattr(loop, "train_step", interrupted)
+    monkeypatch.setattr(steps, "train_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run("seq", checkerboard, how, Checkpoints(tmp_path, {}), told)
     assert left[0] == 0, "no step after the signal"
@@ -274,7 +289,7 @@ def test_a_signal_does_not_wait_for_validation(checkerboard, tmp_path, monkeypat
 
 
 def test_a_signal_stops_a_training_that_is_not_saved_too(checkerboard, monkeypatch):
-    monkeypatch.setattr(loop, "train_step", lambda *given: signal.raise_signal(signal.SIGINT) or torch.zeros(()))  # fmt: skip
+    monkeypatch.setattr(steps, "train_step", lambda *given: signal.raise_signal(signal.SIGINT) or torch.zeros(()))  # fmt: skip
     with pytest.raises(KeyboardInterrupt):
         run("mf", checkerboard, trainer(**RARELY))
 
@@ -295,7 +310,7 @@ def test_zero_seconds_save_at_the_end_of_each_epoch(checkerboard, tmp_path):
 
 def test_a_loss_that_is_not_finite_is_not_saved(checkerboard, tmp_path, monkeypatch):
     losses = iter([torch.tensor(1.0), torch.tensor(2.0), torch.tensor(float("nan"))])
-    monkeypatch.setattr(loop, "train_step", lambda *given: next(losses))
+    monkeypatch.setattr(steps, "train_step", lambda *given: next(losses))
     with pytest.raises(DivergedError, match="step 3"):
         run("mf", checkerboard, trainer(**EVERY), Checkpoints(tmp_path, {}))
     newest = Checkpoints(tmp_path, {}).newest(Silent())

@@ -12,8 +12,8 @@ from recsys_cli.models.first_try.mf import MF
 from recsys_cli.models.framings.seq import Seq
 from recsys_cli.outcome import weights_digest
 from recsys_cli.seeds import isolated
-from recsys_cli.training.loop import train_step
 from recsys_cli.training.optimisers import make_optimiser
+from recsys_cli.training.steps import train_step
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ all other pairs with target 0, penalty r) is this one up to scale with a0 = 1 / 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -24,10 +25,12 @@ from torch import Tensor, nn
 
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import PADDING, Queries
-from recsys_cli.errors import ModelError
+from recsys_cli.errors import ConfigError, ModelError
 from recsys_cli.models.baselines.history import incidence
 
 BLOCK_VECTORS = 32_768  # vectors gathered at once: they should stay in a CPU's cache
+CG_STEPS = 3
+PIECE_EVENTS = 1 << 17  # what a thread solves at a time: some hundredths of a second
 
 
 class IALS(nn.Module):
@@ -43,6 +46,8 @@ class IALS(nn.Module):
         frequency_power: How much more the penalty weighs on users and items with many events; 0 = no more.
         epochs: Solves of all users and all items.
         init_sd: Standard deviation of the first vectors' lengths: each entry has init_sd / sqrt(rank).
+        solver: `cg`: three steps of conjugate gradients from the vectors as they are, by a compiled kernel on a CPU
+            (Takacs, Pilaszy and Tikk 2011); `cholesky`: exact; `auto`: `cg` on a CPU. A score's solve is exact.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"items"})
@@ -59,12 +64,14 @@ class IALS(nn.Module):
         frequency_power: Annotated[float, Ge(0), Le(2)],
         epochs: Annotated[int, Ge(1), Le(10_000)],
         init_sd: Annotated[float, Gt(0), Le(10)],
+        solver: Literal["auto", "cg", "cholesky"],
     ) -> None:
         super().__init__()
         self.unobserved_weight = unobserved_weight
         self.l2 = l2
         self.frequency_power = frequency_power
         self.epochs = epochs
+        self.solver = solver
         first = torch.randn(n_items, rank) * init_sd / rank**0.5
         self.register_buffer("item_vectors", first)
 
@@ -76,9 +83,32 @@ class IALS(nn.Module):
         """
         by_user = incidence(interactions)
         by_item = by_user.T.tocsr()
+        user_vectors = self.item_vectors.new_zeros(interactions.n_users, self.item_vectors.shape[1])
+        solve = self._descend if self.uses_kernel(self.item_vectors.device) else self._solve_all
         for _ in range(self.epochs):
-            user_vectors = self._solve_all(by_user, self.item_vectors)
-            self.item_vectors.copy_(self._solve_all(by_item, user_vectors))
+            solve(by_user, self.item_vectors, user_vectors)
+            solve(by_item, user_vectors, self.item_vectors)
+        if not self.item_vectors.isfinite().all():
+            raise ModelError(
+                f"model=ials: the vectors are not finite (l2={self.l2:g})", "make model.l2 larger"
+            )
+
+    def uses_kernel(self, device: torch.device) -> bool:
+        """Whether conjugate gradients of a compiled kernel do the solves.
+
+        Raises:
+            ConfigError: They are wanted where they cannot.
+        """
+        if self.solver == "cg" and device.type != "cpu":
+            raise ConfigError(
+                f"model.solver=cg: it runs on CPUs, not on {device}", "take model.solver=cholesky"
+            )
+        return self.solver != "cholesky" and device.type == "cpu"
+
+    def load_kernel(self) -> None:
+        """Have the kernel ready."""
+        one = self.item_vectors[:1]
+        self._descend(sparse.csr_array(np.ones((1, 1))), one, one.clone())
 
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """All vectors in two forms, and the systems of a block of rows with their factors."""
@@ -91,13 +121,50 @@ class IALS(nn.Module):
         return 4 * (vectors + 3 * systems + 2 * BLOCK_VECTORS * rank)
 
     def _solve_all(
-        self, rows: sparse.csr_array, others: Float[Tensor, "others rank"]
-    ) -> Float[Tensor, "rows rank"]:
+        self,
+        rows: sparse.csr_array,
+        others: Float[Tensor, "others rank"],
+        found: Float[Tensor, "rows rank"],
+    ) -> None:
+        """Exact solves, by Cholesky's factors."""
         solver = self._solver(others)
-        found = others.new_zeros(rows.shape[0], others.shape[1])
+        found.zero_()
         for index, met in _blocks(rows):
             found[index.to(others.device)] = solver(met.to(others.device))
-        return found
+
+    def _descend(
+        self,
+        rows: sparse.csr_array,
+        others: Float[Tensor, "others rank"],
+        found: Float[Tensor, "rows rank"],
+    ) -> None:
+        """Some steps of conjugate gradients from where the last ones led; on all of torch's threads."""
+        from recsys_cli.models.kernels.least_squares import solve_rows
+
+        starts, met = rows.indptr.astype(np.int64), rows.indices.astype(np.int32)
+        system = self._solver(others)
+        shared, penalties = (
+            system.shared.numpy(),
+            system.penalties(torch.from_numpy(np.diff(starts))),
+        )
+
+        def solve(first: int, last: int) -> None:
+            solve_rows(
+                starts,
+                met,
+                others.numpy(),
+                shared,
+                penalties.numpy(),
+                CG_STEPS,
+                found.numpy(),
+                first,
+                last,
+            )
+
+        pieces = np.arange(0, starts[-1], PIECE_EVENTS)
+        cuts = [*np.unique(np.searchsorted(starts[:-1], pieces)).tolist(), len(starts) - 1]
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            list(pool.map(solve, cuts[:-1], cuts[1:]))
 
     def _solver(self, others: Float[Tensor, "others rank"]) -> _Solver:
         return _Solver(others, self.unobserved_weight, self.l2, self.frequency_power)
@@ -128,12 +195,15 @@ class _Solver:
         self.l2 = l2
         self.frequency_power = frequency_power
 
+    def penalties(self, count: Int64[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """The weight of the squared length of a row that met so many."""
+        return self.l2 * (count + self.unobserved) ** self.frequency_power
+
     def __call__(self, met: Int64[Tensor, "rows length"]) -> Float[Tensor, "rows rank"]:
         count = (met != PADDING).sum(dim=1)
         others = self.padded[met]  # (rows, length, rank); code -1 is the last row, which is zero
         system = torch.baddbmm(self.shared.expand(len(met), -1, -1), others.mT, others)
-        penalty = self.l2 * (count + self.unobserved) ** self.frequency_power
-        system.diagonal(dim1=1, dim2=2).add_(penalty[:, None])
+        system.diagonal(dim1=1, dim2=2).add_(self.penalties(count)[:, None])
         factor, failed = torch.linalg.cholesky_ex(system)
         if failed.any():
             raise ModelError(

@@ -7,8 +7,10 @@ inputs, a layer of embeddings, a dot product (slides 4-7).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
+import numpy as np
 import torch
 from annotated_types import Ge, Le
 from jaxtyping import Float
@@ -56,9 +58,10 @@ class MF(nn.Module):
         super().__init__()
         self.users = nn.Parameter(torch.empty(n_users, rank).normal_(std=init_sd))
         self.items = nn.Parameter(torch.empty(n_items, rank).normal_(std=init_sd))
-        self.user_bias = nn.Parameter(torch.zeros(n_users, 1), requires_grad=biases)
+        absolute = biases and loss != "bpr"  # that loss compares what has the same user and mean
+        self.user_bias = nn.Parameter(torch.zeros(n_users, 1), requires_grad=absolute)
         self.item_bias = nn.Parameter(torch.zeros(n_items, 1), requires_grad=biases)
-        self.mean = nn.Parameter(torch.zeros(1, 1), requires_grad=biases)
+        self.mean = nn.Parameter(torch.zeros(1, 1), requires_grad=absolute)
         self.negatives = negatives
         self._loss: PairLoss = loss
         self._l2 = l2
@@ -79,6 +82,35 @@ class MF(nn.Module):
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """The vectors of a step's events and unseen items, with what their gradients are made of."""
         return 3 * 4 * min(batch_size, len(train)) * (2 + self.negatives) * self.items.shape[1]
+    @property
+    def events_at_once(self) -> int:
+        """Events whose steps take some hundredths of a second."""
+        return max(1, min(1 << 16, (1 << 24) // (self.users.shape[1] * (1 + self.negatives))))
+
+    def descend(
+        self, pairs: Pairs, lr: float, sums: Mapping[Tensor, Float[Tensor, " rows"]] | None
+    ) -> float:
+        """A step of `loss` for each pair by itself, by a compiled kernel: see `contract.HasKernel`."""
+        from recsys_cli.models.kernels.factorisation import LOSSES, Rule, Tables, descend
+
+        parameters = (self.users, self.user_bias, self.items, self.item_bias, self.mean)
+        untrained = torch.zeros(0)
+        held = [untrained if sums is None else sums.get(table, untrained) for table in parameters]
+        return descend(
+            pairs.users.numpy(),
+            pairs.items.numpy(),
+            pairs.negatives.numpy(),
+            Tables(*(table.detach().numpy() for table in parameters)),
+            Tables(*(table[:, None].numpy() for table in held)),
+            Rule(
+                loss=LOSSES.index(self._loss),
+                lr=np.float32(lr),
+                l2=np.float32(self._l2),
+                adaptive=sums is not None,
+                of_users=self.user_bias.requires_grad,
+                of_items=self.item_bias.requires_grad,
+            ),
+        )
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """Dot products with the whole catalogue."""

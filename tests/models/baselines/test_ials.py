@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from recsys_cli.errors import ModelError
+from recsys_cli.devices import Device
+from recsys_cli.errors import ConfigError, ModelError
 from recsys_cli.models.baselines import ials
 from recsys_cli.models.baselines.ials import IALS
 from recsys_cli.seeds import isolated
@@ -18,6 +20,7 @@ def make(**settings):
         "frequency_power": 0.7,
         "epochs": 3,
         "init_sd": 0.1,
+        "solver": "cholesky",
     }
     with isolated(0, "init"):
         return IALS(n_items=12, **(given | settings))
@@ -54,6 +57,48 @@ def test_an_epoch_solves_all_users_then_all_items(block, monkeypatch):
     assert np.allclose(model.item_vectors.numpy(), items, atol=1e-4)
     vectors = solve_rows(as_rows(QUERIES, 12), items, model)
     assert np.allclose(model.score(QUERIES).numpy(), vectors @ items.T, atol=1e-4)
+
+
+def loss(model, events):
+    """The loss at these items and the users that fit them best, with its constants."""
+    met, items, a0 = dense(events), model.item_vectors.double().numpy(), model.unobserved_weight
+    users = solve_rows(met, items, model)
+    scores = users @ items.T
+    penalty = sum(
+        model.l2
+        * ((rows.sum(1) + a0 * rows.shape[1]) ** model.frequency_power)
+        @ (vectors**2).sum(1)
+        for rows, vectors in ((met, users), (met.T, items))
+    )
+    return (met * (1 - scores) ** 2).sum() + a0 * (scores**2).sum() + penalty
+
+
+def test_conjugate_gradients_reach_the_loss_of_exact_solves():
+    events = some_events()
+    exact, few = make(epochs=20), make(epochs=20, solver="cg")
+    before = loss(exact, events)
+    exact.fit(events)
+    few.fit(events)
+    assert loss(few, events) == pytest.approx(loss(exact, events), rel=1e-3)
+    assert loss(few, events) < 0.8 * before
+
+
+def test_threads_and_pieces_change_nothing(monkeypatch):
+    events = some_events()
+    whole, pieces = make(solver="cg"), make(solver="auto")
+    whole.fit(events)
+    monkeypatch.setattr(ials, "PIECE_EVENTS", 5)
+    with Device("cpu", 3).active():
+        pieces.fit(events)
+    assert torch.equal(whole.item_vectors, pieces.item_vectors)
+
+
+def test_the_kernel_is_for_cpus():
+    assert make(solver="auto").uses_kernel(torch.device("cpu"))
+    assert not make(solver="auto").uses_kernel(torch.device("meta"))
+    assert not make(solver="cholesky").uses_kernel(torch.device("cpu"))
+    with pytest.raises(ConfigError, match=r"model\.solver=cg: it runs on CPUs"):
+        make(solver="cg").uses_kernel(torch.device("meta"))
 
 
 def test_it_is_the_loss_of_2008_up_to_scale():

@@ -164,6 +164,7 @@ def _rows_of_100k(n):
         "pure_svd": (PureSVD(n_items=n, factors=13), (0.3545, 0.2247, 0.2719), 0.001),
         "ials": (
             IALS(
+                solver="cholesky",
                 n_items=n,
                 rank=15,
                 unobserved_weight=1 / confidence,

@@ -1,0 +1,96 @@
+"""What takes the steps is what was asked for, and is told."""
+
+import pytest
+import torch
+
+from recsys_cli.devices import Device
+from recsys_cli.errors import ConfigError, DivergedError
+from recsys_cli.models.first_try.mf import MF
+from recsys_cli.outcome import weights_digest
+from recsys_cli.training import steps
+from tests.training.test_loop import fit, make, trainer
+
+CPU, GPU = Device("cpu", 1), Device("cuda", 1)
+ONE = {"batch_size": None, "optimiser": "rowwise_adagrad", "lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "settings", "expected"),
+    [
+        ("mf", CPU, ONE, "kernel"),
+        ("mf", CPU, ONE | {"batch_size": 1, "optimiser": "sgd"}, "kernel"),
+        ("mf", CPU, ONE | {"engine": "torch"}, "torch"),
+        ("mf", CPU, ONE | {"batch_size": 64}, "torch"),
+        ("mf", CPU, ONE | {"optimiser": "adam"}, "torch"),
+        ("mf", GPU, ONE, "torch"),
+        ("deep", CPU, ONE, "torch"),
+    ],
+)
+def test_the_kernel_where_it_can_do_what_is_wanted(checkerboard, name, device, settings, expected):
+    how = trainer(**settings)
+    assert (expected == "kernel") == (
+        "compiled kernel" in how.engine_for(make(name, checkerboard), device)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "settings", "why"),
+    [
+        ("mf", CPU, {"batch_size": 64}, r"a step for each event \(trainer\.batch_size=64\)"),
+        ("mf", CPU, {"optimiser": "adam"}, "sgd and rowwise_adagrad"),
+        ("mf", GPU, {}, "on CPUs, not on cuda"),
+        ("deep", CPU, {}, "Deep has none"),
+    ],
+)
+def test_a_kernel_that_cannot_is_refused(checkerboard, name, device, settings, why):
+    how = trainer(**ONE | {"engine": "kernel"} | settings)
+    with pytest.raises(ConfigError, match=why):
+        how.engine_for(make(name, checkerboard), device)
+
+
+def test_without_a_batch_size_torch_takes_its_own(checkerboard):
+    how = trainer(**ONE | {"engine": "torch"})
+    assert how.engine_for(make("mf", checkerboard), CPU) == "torch, a step each 2,048"
+    assert len(how.batches(make("mf", checkerboard), checkerboard, CPU)) == 1
+
+
+def test_a_kernel_repeats_learns_and_is_torch_with_batches_of_one(checkerboard):
+    digests, losses = [], []
+    for seed in (0, 0, 1):
+        model = make("mf", checkerboard)
+        fit(model, checkerboard, trainer(**ONE, seed=seed, epochs=10), reports=(told := []))
+        digests.append(weights_digest(model))
+        losses.append([numbers["train_loss"] for _, numbers in told])
+    assert digests[0] == digests[1] != digests[2]
+    assert losses[0][-1] < 0.8 * losses[0][0]
+    twin = make("mf", checkerboard)
+    by_torch = trainer(**ONE | {"batch_size": 1, "engine": "torch"}, epochs=10)
+    fit(twin, checkerboard, by_torch, reports=(told := []))
+    assert [numbers["train_loss"] for _, numbers in told] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_stretches_change_nothing(checkerboard, monkeypatch):
+    digests = set()
+    for events in (7, 100, 1 << 16):
+        monkeypatch.setattr(MF, "events_at_once", events)
+        model = make("mf", checkerboard)
+        fit(model, checkerboard, trainer(**ONE))
+        digests.add(weights_digest(model))
+    assert len(digests) == 1
+
+
+def test_a_stretch_is_shorter_where_an_event_is_more_work(checkerboard):
+    wide = MF(n_users=2, n_items=2, rank=4096, biases=False, loss="bpr", negatives=1000, l2=0.0, init_sd=0.1)  # fmt: skip
+    assert 1 <= wide.events_at_once < 10
+    assert make("mf", checkerboard).events_at_once == 1 << 16
+
+
+def test_what_is_not_finite_stops_a_kernel_too(checkerboard):
+    model = make("mf", checkerboard)
+    torch.nn.init.constant_(model.users, float("nan"))
+    with pytest.raises(DivergedError, match="not finite at epoch 1, step 1 of 1"):
+        fit(model, checkerboard, trainer(**ONE))
+
+
+def test_the_record_names_the_version():
+    assert steps.compiled_kernel().startswith("compiled kernel (numba 0.")
