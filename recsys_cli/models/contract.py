@@ -89,3 +89,12 @@ class HasKernel(Protocol):
             sums: What row-wise Adagrad holds of each parameter that is trained, moved on too; None for plain steps.
         """
         ...
+
+
+@runtime_checkable
+class SaysHow(Protocol):
+    """Chooses a way by the size of the data, and says which."""
+
+    def in_words(self) -> str:
+        """One line for the log."""
+        ...
