@@ -51,4 +51,6 @@ class UnseenItems:
     ) -> Int64[Tensor, "batch count"]:
         """Each user's unseen items with these places among the unseen."""
         keys = users[:, None] * self.n_items + ranks
-        return ranks + torch.searchsorted(self._shifted, keys, right=True) - self._starts[users, None]
+        return (
+            ranks + torch.searchsorted(self._shifted, keys, right=True) - self._starts[users, None]
+        )

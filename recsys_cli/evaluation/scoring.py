@@ -7,6 +7,7 @@ last block is filled up by repeating its last user.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,12 +25,15 @@ from recsys_cli.errors import DivergedError, ModelError
 from recsys_cli.evaluation.metrics import r_precision, user_auc
 from recsys_cli.evaluation.protocol import RankingProtocol
 from recsys_cli.evaluation.targets import Targets
-from recsys_cli.evaluation.top_k import SEEN, top_k
+from recsys_cli.evaluation.top_k import SEEN, can_scan, top_k
 from recsys_cli.models.contract import Model
 from recsys_cli.progress import Progress
 
 MAX_ROWS = 256
 MAX_SCORES = 1 << 24  # 64 MiB of float32
+SCAN_FROM_SCORES = (
+    1 << 28
+)  # from here on a compiled scan saves more than the second that loading it may take
 NEEDS_SCORES = frozenset({"r_precision", "user_auc", "tied"})
 
 
@@ -84,14 +88,22 @@ def rank(
     )
     n_seen_targets = 0
     size = rows_per_block(holdout.history.n_items)
+    buffer: Tensor | None = None
+    compiled = _scan_pays(len(users) * holdout.history.n_items, device, progress)
     with evaluating(model), progress.bar(f"evaluate {what}", len(users), "users") as bar:
         for start in range(0, len(users), size):
             block = users[start : start + size]
             scores = _scores(model, holdout, block, size, device)
+            # A copy: a model may return a view of its own weights, and seen items are masked in place.
+            if buffer is None:
+                buffer = torch.empty_like(scores, memory_format=torch.contiguous_format)
+            scores = buffer[: len(block)].copy_(scores[: len(block)])
             if protocol.exclude_seen:
                 _mask_seen(scores, holdout.seen, block)
             rows = slice(start, start + len(block))
-            ranking.items[rows], values, masked = _read(scores, block, targets, protocol)
+            ranking.items[rows], values, masked = _read(
+                scores, block, targets, protocol, compiled=compiled and can_scan(scores)
+            )
             for key, value in values.items():
                 ranking.from_scores[key][rows] = value
             n_seen_targets += masked
@@ -100,10 +112,15 @@ def rank(
 
 
 def _read(
-    scores: Tensor, users: NDArray[np.int64], targets: Targets, protocol: RankingProtocol
+    scores: Tensor,
+    users: NDArray[np.int64],
+    targets: Targets,
+    protocol: RankingProtocol,
+    *,
+    compiled: bool,
 ) -> tuple[NDArray[Any], dict[str, NDArray[Any]], int]:
     """The lists of a block, the metrics that need all its scores, and how many targets are masked."""
-    top = top_k(scores, protocol.longest)
+    top = top_k(scores, protocol.longest, compiled=compiled)
     values = {}
     if "tied" in protocol.metrics:
         tied = top.tied.cpu().numpy()
@@ -113,7 +130,7 @@ def _read(
     if "user_auc" in protocol.metrics:
         values["user_auc"] = user_auc(scores, own).numpy()
     if "r_precision" in protocol.metrics:
-        order = top_k(scores, own.shape[1]).items.cpu().numpy()
+        order = top_k(scores, own.shape[1], compiled=compiled).items.cpu().numpy()
         hits, n_relevant = targets.find(users, order)[0], targets.counts(users)
         values["r_precision"] = r_precision(
             torch.from_numpy(hits), torch.from_numpy(n_relevant)
@@ -121,10 +138,21 @@ def _read(
     return top.items.cpu().numpy(), values, int(masked.sum())
 
 
+def _scan_pays(n_scores: int, device: torch.device, progress: Progress) -> bool:
+    """Whether the compiled scan is worth its loading, and have it ready where it is; the lists are the same."""
+    if device.type != "cpu" or (n_scores < SCAN_FROM_SCORES and "numba" not in sys.modules):
+        return False
+    from recsys_cli.models.kernels.compiling import warm
+    from recsys_cli.models.kernels.top_items import compile_scan
+
+    warm(progress, compile_scan)
+    return True
+
+
 def _scores(
     model: Model, holdout: Holdout, users: NDArray[Any], size: int, device: torch.device
 ) -> Tensor:
-    """The model's scores of all items for these users, checked, in memory of their own."""
+    """The model's scores of all items for these users, checked; the last rows repeat the last user."""
     full = np.concatenate([users, np.full(size - len(users), users[-1])])
     queries = make_queries(holdout, full, model.reads, model.history_length).to(device)
     scores = model.score(queries)
@@ -138,8 +166,7 @@ def _scores(
     # Least and greatest are NaN if any score is: one pass instead of three.
     if not torch.stack(torch.aminmax(scores)).isfinite().all():
         raise _diverged(model, holdout, full, scores)
-    # A copy: a model may return a view of its own weights, and seen items are masked in place.
-    return scores[: len(users)].clone(memory_format=torch.contiguous_format)
+    return scores
 
 
 def _diverged(model: Model, holdout: Holdout, users: NDArray[Any], scores: Tensor) -> DivergedError:
@@ -156,11 +183,16 @@ def _diverged(model: Model, holdout: Holdout, users: NDArray[Any], scores: Tenso
 
 def _mask_seen(scores: Tensor, seen: Interactions, users: NDArray[Any]) -> None:
     """Set the scores of what each user already had to `SEEN`, in place."""
-    start = seen.offsets[users]
-    length = seen.offsets[users + 1] - start
-    first = np.cumsum(length) - length
-    at = np.repeat(start - first, length) + np.arange(int(length.sum()))
-    flat = np.repeat(np.arange(len(users)) * seen.n_items, length) + seen.items[at]
+    start, stop = seen.offsets[users], seen.offsets[users + 1]
+    length = stop - start
+    if (
+        users[-1] - users[0] == len(users) - 1
+    ):  # ascending: nobody is left out, and the rows are a slice
+        items = seen.items[start[0] : stop[-1]]
+    else:
+        first = np.cumsum(length) - length
+        items = seen.items[np.repeat(start - first, length) + np.arange(int(length.sum()))]
+    flat = np.repeat(np.arange(len(users)) * seen.n_items, length) + items
     scores.view(-1).index_fill_(0, torch.from_numpy(flat).to(scores.device), SEEN)
 
 

@@ -31,20 +31,22 @@ class TopK:
     tied: Bool[Tensor, "users k"]
 
 
-def top_k(scores: Tensor, k: int) -> TopK:
+def top_k(scores: Tensor, k: int, *, compiled: bool = False) -> TopK:
     """The first k items of each row by score descending, then code ascending.
 
     Args:
         scores: (users, items), finite, or `SEEN` where an item must not be recommended.
         k: Length of the lists; may be more than there are items.
+        compiled: Find them by the compiled scan, which needs half the time or less; see `can_scan`.
     """
     n_items = scores.shape[1]
-    values, items = _sorted_top(scores, min(k + 1, n_items))
-    if n_items > k:
-        crossing = (values[:, k - 1] == values[:, k]) & (values[:, k] > SEEN)
-        rows = crossing.nonzero().squeeze(1)
-        if len(rows):
-            items[rows, :k] = _lowest_codes(scores[rows], values[rows, :k], items[rows, :k])
+    width = min(k + 1, n_items)
+    if compiled:
+        from recsys_cli.models.kernels.top_items import best_items
+
+        values, items = best_items(scores, width)
+    else:
+        values, items = _top_by_rule(scores, width, k)
     missing = k + 1 - values.shape[1]
     values = torch.nn.functional.pad(values, (0, missing), value=SEEN)
     items = torch.nn.functional.pad(items, (0, missing), value=NO_ITEM)
@@ -52,6 +54,22 @@ def top_k(scores: Tensor, k: int) -> TopK:
     tied = (values[:, :-1] == values[:, 1:]) & (values[:, 1:] > SEEN)
     told_nothing = _told_nothing(scores, values)
     return TopK(items.masked_fill(told_nothing[:, None], NO_ITEM), tied | told_nothing[:, None])
+
+
+def can_scan(scores: Tensor) -> bool:
+    """Whether the compiled scan reads such scores."""
+    return scores.device.type == "cpu" and scores.dtype == torch.float32
+
+
+def _top_by_rule(scores: Tensor, width: int, k: int) -> tuple[Tensor, Tensor]:
+    """The values of so many items, and their codes, of which the first k follow the rule."""
+    values, items = _sorted_top(scores, width)
+    if width > k:
+        crossing = (values[:, k - 1] == values[:, k]) & (values[:, k] > SEEN)
+        rows = crossing.nonzero().squeeze(1)
+        if len(rows):
+            items[rows, :k] = _lowest_codes(scores[rows], values[rows, :k], items[rows, :k])
+    return values, items
 
 
 def _sorted_top(scores: Tensor, width: int) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,8 @@ from recsys_cli.errors import DivergedError, ModelError
 from recsys_cli.evaluation import scoring
 from recsys_cli.evaluation.ranking import evaluate
 from recsys_cli.evaluation.scoring import MAX_ROWS, MAX_SCORES, rows_per_block
+from recsys_cli.evaluation.top_k import top_k
+from recsys_cli.progress import Silent
 from tests.evaluation.cases import CPU, Case, Table, protocol, random_case
 
 RULES = protocol(["recall", "user_auc", "r_precision", "tied"], [2, 5])
@@ -157,3 +159,31 @@ def test_what_is_seen_may_be_more_than_what_is_asked_with():
     rules = protocol(["recall"], [1])
     assert evaluate(Table(case.scores), asked, rules, device=CPU).ranked.tolist() == [[2]]
     assert evaluate(Table(case.scores), apart, rules, device=CPU).ranked.tolist() == [[3]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_large_evaluations_are_scanned_with_the_same_results(monkeypatch, dtype):
+    class Typed(Table):
+        def score(self, queries):
+            return super().score(queries).to(dtype)
+
+    case = random_case(5, 30, n_users=60, ties=True)
+    scanned = []
+
+    def spy(scores, k, *, compiled):
+        scanned.append(compiled)
+        return top_k(scores, k, compiled=compiled)
+
+    monkeypatch.setattr(scoring, "top_k", spy)
+    results = []
+    for pays in (False, True):
+        monkeypatch.setattr(scoring, "_scan_pays", lambda *about, pays=pays: pays)
+        results.append(evaluate(Typed(case.scores), case.holdout(), RULES, device=CPU))
+    assert scanned == [False, False, dtype == torch.float32, dtype == torch.float32]
+    assert results[0].metrics == results[1].metrics
+    assert np.array_equal(results[0].ranked, results[1].ranked)
+
+
+def test_a_scan_pays_on_a_cpu_where_there_is_much_to_scan():
+    assert scoring._scan_pays(1 << 28, CPU, Silent())
+    assert not scoring._scan_pays(1 << 28, torch.device("meta"), Silent())

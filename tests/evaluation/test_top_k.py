@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_cli.evaluation.top_k import SEEN, top_k
+from recsys_cli.evaluation.top_k import SEEN, can_scan, top_k
 from tests.evaluation.twins import ranked_list, tied
 
 
@@ -73,8 +74,9 @@ def test_tied_tells_where_the_code_decided():
     ),
     st.integers(1, 14),
 )
-def test_equals_a_plain_sort(scores, k):
-    top = top_k(torch.tensor(scores), k)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_equals_a_plain_sort(compiled, scores, k):
+    top = top_k(torch.tensor(scores), k, compiled=compiled)
     for row, own, is_tied in zip(scores, top.items.tolist(), top.tied.tolist(), strict=True):
         seen = {item for item, score in enumerate(row) if score == SEEN}
         expected = ranked_list(row, seen, k)
@@ -85,3 +87,21 @@ def test_equals_a_plain_sort(scores, k):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_every_floating_type(dtype):
     assert top_k(torch.tensor([[1, 3, 3, 2]], dtype=dtype), 2).items.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("k", [1, 10, 100, 400])
+def test_the_compiled_scan_gives_the_same_lists(k):
+    random = np.random.default_rng(0)
+    scores = torch.from_numpy(random.normal(size=(40, 300)).astype(np.float32))
+    scores[::2] = scores[::2].round(decimals=1)
+    scores[random.random(scores.shape) < 0.2] = SEEN
+    scores[:2] = torch.tensor([[1.0], [SEEN]])
+    ours, plain = (top_k(scores, k, compiled=compiled) for compiled in (True, False))
+    assert torch.equal(ours.items, plain.items)
+    assert torch.equal(ours.tied, plain.tied)
+
+
+def test_only_single_precision_on_the_cpu_is_scanned():
+    assert can_scan(torch.zeros(1))
+    assert not can_scan(torch.zeros(1, dtype=torch.float64))
+    assert not can_scan(torch.zeros(1, device="meta"))

@@ -115,4 +115,4 @@ class MF(nn.Module):
         users = queries.users.clamp(min=0)
         vectors = self.users[users] * known
         bias = self.mean + self.user_bias[users] * known
-        return torch.addmm(self.item_bias.T, vectors, self.items.T) + bias
+        return torch.addmm(self.item_bias.T, vectors, self.items.T).add_(bias)

@@ -235,9 +235,7 @@ def _move_user(P: Table, user: int, gradient: Table, sums: Table, rule: Rule) ->
 
 
 @part
-def _move_numbers(
-    c: Table, at: Codes, pull: Table, count: Table, sums: Table, rule: Rule
-) -> None:
+def _move_numbers(c: Table, at: Codes, pull: Table, count: Table, sums: Table, rule: Rule) -> None:
     """Move the items' biases."""
     for s in range(at.shape[0]):
         if count[s] > ZERO:
