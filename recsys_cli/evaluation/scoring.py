@@ -25,7 +25,7 @@ from recsys_cli.errors import DivergedError, ModelError
 from recsys_cli.evaluation.metrics import r_precision, user_auc
 from recsys_cli.evaluation.protocol import RankingProtocol
 from recsys_cli.evaluation.targets import Targets
-from recsys_cli.evaluation.top_k import SEEN, can_scan, top_k
+from recsys_cli.evaluation.top_k import SEEN, TopK, scan, top_k
 from recsys_cli.models.contract import Model
 from recsys_cli.progress import Progress
 
@@ -88,22 +88,25 @@ def rank(
     )
     n_seen_targets = 0
     size = rows_per_block(holdout.history.n_items)
+    scannable = _scan_pays(len(users) * holdout.history.n_items, device, protocol, progress)
     buffer: Tensor | None = None
-    compiled = _scan_pays(len(users) * holdout.history.n_items, device, progress)
     with evaluating(model), progress.bar(f"evaluate {what}", len(users), "users") as bar:
         for start in range(0, len(users), size):
             block = users[start : start + size]
-            scores = _scores(model, holdout, block, size, device)
-            # A copy: a model may return a view of its own weights, and seen items are masked in place.
-            if buffer is None:
-                buffer = torch.empty_like(scores, memory_format=torch.contiguous_format)
-            scores = buffer[: len(block)].copy_(scores[: len(block)])
-            if protocol.exclude_seen:
-                _mask_seen(scores, holdout.seen, block)
+            scores = _scores(model, holdout, block, size, device)[: len(block)]
             rows = slice(start, start + len(block))
-            ranking.items[rows], values, masked = _read(
-                scores, block, targets, protocol, compiled=compiled and can_scan(scores)
-            )
+            if scannable and scores.dtype == torch.float32 and scores.is_contiguous():
+                top, masked = _scan(scores, block, holdout, targets, protocol)
+                values = _of_ties(top, protocol)
+            else:
+                if buffer is None:
+                    buffer = torch.empty((size, scores.shape[1]), dtype=scores.dtype, device=device)
+                # A copy: a model may return a view of its own weights, and seen items are masked in place.
+                scores = buffer[: len(block)].copy_(scores)
+                if protocol.exclude_seen:
+                    _mask_seen(scores, holdout.seen, block)
+                top, values, masked = _read(scores, block, targets, protocol)
+            ranking.items[rows] = top.items.cpu().numpy()
             for key, value in values.items():
                 ranking.from_scores[key][rows] = value
             n_seen_targets += masked
@@ -111,36 +114,59 @@ def rank(
     return replace(ranking, n_seen_targets=n_seen_targets)
 
 
-def _read(
+def _scan(
     scores: Tensor,
     users: NDArray[np.int64],
+    holdout: Holdout,
     targets: Targets,
     protocol: RankingProtocol,
-    *,
-    compiled: bool,
-) -> tuple[NDArray[Any], dict[str, NDArray[Any]], int]:
+) -> tuple[TopK, int]:
+    """The lists of a block by the compiled scan, and how many targets are seen."""
+    from recsys_cli.models.kernels.top_items import Rows
+
+    seen = holdout.seen
+    stops = seen.offsets[users + 1] if protocol.exclude_seen else seen.offsets[users]
+    return scan(
+        scores,
+        protocol.longest,
+        Rows(seen.items, seen.offsets[users], stops),
+        Rows(targets.keys, targets.offsets[users], targets.offsets[users + 1]),
+    )
+
+
+def _of_ties(top: TopK, protocol: RankingProtocol) -> dict[str, NDArray[Any]]:
+    if "tied" not in protocol.metrics:
+        return {}
+    tied = top.tied.cpu().numpy()
+    return {f"tied_at_{k}": tied[:, k - 1] for k in protocol.cutoffs}
+
+
+def _read(
+    scores: Tensor, users: NDArray[np.int64], targets: Targets, protocol: RankingProtocol
+) -> tuple[TopK, dict[str, NDArray[Any]], int]:
     """The lists of a block, the metrics that need all its scores, and how many targets are masked."""
-    top = top_k(scores, protocol.longest, compiled=compiled)
-    values = {}
-    if "tied" in protocol.metrics:
-        tied = top.tied.cpu().numpy()
-        values = {f"tied_at_{k}": tied[:, k - 1] for k in protocol.cutoffs}
+    top = top_k(scores, protocol.longest)
+    values = _of_ties(top, protocol)
     own = torch.from_numpy(targets.padded(users)).to(scores.device)
     masked = (own >= 0) & (scores.gather(1, own.clamp(min=0)) == SEEN)
     if "user_auc" in protocol.metrics:
         values["user_auc"] = user_auc(scores, own).numpy()
     if "r_precision" in protocol.metrics:
-        order = top_k(scores, own.shape[1], compiled=compiled).items.cpu().numpy()
+        order = top_k(scores, own.shape[1]).items.cpu().numpy()
         hits, n_relevant = targets.find(users, order)[0], targets.counts(users)
         values["r_precision"] = r_precision(
             torch.from_numpy(hits), torch.from_numpy(n_relevant)
         ).numpy()
-    return top.items.cpu().numpy(), values, int(masked.sum())
+    return top, values, int(masked.sum())
 
 
-def _scan_pays(n_scores: int, device: torch.device, progress: Progress) -> bool:
-    """Whether the compiled scan is worth its loading, and have it ready where it is; the lists are the same."""
-    if device.type != "cpu" or (n_scores < SCAN_FROM_SCORES and "numba" not in sys.modules):
+def _scan_pays(
+    n_scores: int, device: torch.device, protocol: RankingProtocol, progress: Progress
+) -> bool:
+    """Whether the compiled scan can do it and is worth its loading; it is ready then. The lists are the same."""
+    if device.type != "cpu" or (NEEDS_SCORES - {"tied"}) & set(protocol.metrics):
+        return False
+    if n_scores < SCAN_FROM_SCORES and "numba" not in sys.modules:
         return False
     from recsys_cli.models.kernels.compiling import warm
     from recsys_cli.models.kernels.top_items import compile_scan
