@@ -133,7 +133,7 @@ def _train(
     clock: Stopwatch,
 ) -> Outcome:
     """Fit, and measure what was learnt; the outcome but for where it is tracked."""
-    split, around = ready.split, environment(ready.device)
+    split, around = ready.split, ready.environment
     with ready.device.active():
         with clock("fit"):
             history: History = ready.trainer.fit(
@@ -179,7 +179,7 @@ def _checkpoints(
     return Checkpoints(
         folder / CHECKPOINT,
         config.measured | {"split_hash": ready.split.hash},
-        conditions(environment(ready.device)),
+        conditions(ready.environment),
         allow_mismatch=allow_mismatch,
     )
 

@@ -24,6 +24,7 @@ from recsys_cli.models.contract import TellsMemory
 from recsys_cli.resources import in_words, memory
 from recsys_cli.training.loop import GradientTrainer
 from recsys_cli.training.optimisers import OptimiserName
+from recsys_cli.training.steps import TORCH_BATCH
 
 FLOAT = 4
 SCORE_COPIES = (
@@ -97,7 +98,7 @@ def estimate(
     held = list(model.state_dict().values())
     weights, largest = _bytes(held), max((tensor.nbytes for tensor in held), default=0)
     by_steps = isinstance(trainer, GradientTrainer)
-    batch_size = trainer.batch_size if by_steps else 0
+    batch_size = (trainer.batch_size or TORCH_BATCH) if by_steps else 0
     own = model.working_bytes(train, batch_size) if isinstance(model, TellsMemory) else 0
     n_scores = rows_per_block(train.n_items) * train.n_items
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -21,6 +21,7 @@ from recsys_cli.evaluation.prediction import predictor
 from recsys_cli.evaluation.protocol import RankingProtocol
 from recsys_cli.evaluation.values_protocol import ValuesProtocol
 from recsys_cli.footprint import check_room, estimate
+from recsys_cli.models.contract import SaysHow
 from recsys_cli.progress import Progress
 from recsys_cli.seeds import isolated
 from recsys_cli.training.loop import ClosedFormTrainer, GradientTrainer
@@ -150,6 +151,8 @@ def announce(ready: Prepared, config: Config, progress: Progress) -> None:
         f"{config.choices['data']}: {len(ready.interactions):,} events, {split.n_users:,} users, "
         f"{split.n_items:,} items; {config.choices['model']} on {ready.device.label}, {ready.engine}"
     )
+    if isinstance(ready.model, SaysHow):
+        progress.note(ready.model.in_words())
     progress.note(
         f"split {split.name}, {split.hash[:12]}" + (f"; chosen because {why}" if why else "")
     )

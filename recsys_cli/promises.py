@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 BIT_FOR_BIT, STATISTICAL = "bit-for-bit", "statistical"
-CONDITIONS = ("version", "torch", "numpy", "scipy", "device", "device_hardware", "threads", "cpu_capability")  # fmt: skip
+CONDITIONS = ("version", "torch", "numpy", "scipy", "device", "device_hardware", "threads", "cpu_capability", "engine")  # fmt: skip
 TOLERANCE = 1e-3  # of the primary metric, where bits are not promised
 
 

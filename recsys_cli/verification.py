@@ -15,7 +15,6 @@ from typing import Any, Literal
 from recsys_cli import config as settings
 from recsys_cli import experiment, integrity, runs
 from recsys_cli.config import Config
-from recsys_cli.devices import environment
 from recsys_cli.errors import CheckpointError, ConfigError, DataError
 from recsys_cli.outcome import Outcome
 from recsys_cli.progress import Progress
@@ -122,7 +121,7 @@ def verify(
     config = replace(runs.read_settings(folder), folders=tuple(folders))
     ready = runs.reopen(config, folder, progress=progress)
     results = runs.remeasure(ready, progress=progress)
-    here = environment(ready.device)
+    here = ready.environment
     elsewhere = differences(conditions(outcome.device), conditions(here))
     exact = not elsewhere and promise(here)["class"] == BIT_FOR_BIT
     found = {part: result.metrics for part, result in results.items()}

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +23,7 @@ from recsys_cli.seeds import generator, numpy_generator
 
 BLOCK_EVENTS = 1 << 18  # some thousand users: their vectors fit a core's own cache
 BLOCK_DRAWS = 1 << 22  # negatives held at once
+JITTER = 0.1  # windows whose lengths differ by less than this share may change places
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,19 @@ class Pairs:
 
 
 @dataclass(frozen=True, eq=False)
+class Negatives:
+    """Items that all examples of a batch are told from.
+
+    Attributes:
+        items: Drawn with replacement, of all items of the training data; an example's own target may be among them.
+        log_chance: Logarithm of each item's chance in one draw.
+    """
+
+    items: Int64[Tensor, " negatives"]
+    log_chance: Float[Tensor, " items"]
+
+
+@dataclass(frozen=True, eq=False)
 class Sequences:
     """Windows of users' histories, oldest event first, padded on the right.
 
@@ -51,10 +65,11 @@ class Sequences:
 
     Attributes:
         items: The event at each position; 0 at padding.
-        times: Its seconds; None where the data has no clock.
+        times: Its seconds; None where the model does not read them.
         targets: The next event's item.
         now: The next event's seconds: the moment of the request.
         real: False at padding.
+        negatives: What the model draws to compare with; None where it takes all items.
     """
 
     items: Int64[Tensor, "batch length"]
@@ -62,6 +77,7 @@ class Sequences:
     targets: Int64[Tensor, "batch length"]
     now: Int64[Tensor, "batch length"] | None
     real: Bool[Tensor, "batch length"]
+    negatives: Negatives | None = None
 
     def __len__(self) -> int:
         return int(self.real.sum())
@@ -164,7 +180,9 @@ def _blocks(sizes: NDArray[np.int64], largest: int) -> list[int]:
 class SequenceBatches:
     """Windows of at most `model.history_length` events that do not overlap, in batches of like length.
 
-    A batch holds about `batch_size` positions, so that padding is small and steps cost alike.
+    Every event but a user's first is predicted once an epoch. A batch holds at most `batch_size` positions (or one
+    window), so that padding is small and steps cost alike; which windows of like length meet in a batch, and the
+    order of the batches, is another in each epoch.
     """
 
     name: ClassVar[str] = "sequences"
@@ -185,31 +203,35 @@ class SequenceBatches:
                 "no user has two events in training: there is no sequence to learn from"
             )
         self._items = interactions.items
-        self._times = interactions.times
-        self._batch_size, self._seed, self._device = batch_size, seed, device
+        self._times = interactions.times if "times" in model.reads else None
+        self._cuts = _cuts(self._lengths, batch_size)
+        self._n_negatives: int | None = model.negatives
+        chances = _chances(interactions)
+        self._below = chances.cumsum(0)[:-1]
+        self._log_chance = chances.log().float().to(device)
+        self._seed, self._device = seed, device
 
     def __len__(self) -> int:
-        return len(self._cuts(np.sort(self._lengths))) - 1
-
-    def _cuts(self, lengths: NDArray[np.int64]) -> list[int]:
-        """Where batches begin and end, so that each has at most `batch_size` positions (or one window)."""
-        ends = np.cumsum(lengths)
-        cuts = [0]
-        while cuts[-1] < len(lengths):
-            before = ends[cuts[-1] - 1] if cuts[-1] else 0
-            cut = int(np.searchsorted(ends, before + self._batch_size, side="right"))
-            cuts.append(max(cut, cuts[-1] + 1))
-        return cuts
+        return len(self._cuts) - 1
 
     def epoch(self, number: int) -> Iterator[Sequences]:
         """The batches of epoch `number`, on the device."""
         random = numpy_generator(self._seed, "order", number)
-        order = np.lexsort((random.random(len(self._lengths)), self._lengths))
-        cuts = self._cuts(self._lengths[order])
-        for batch in random.permutation(len(cuts) - 1):
-            yield self._gather(order[cuts[batch] : cuts[batch + 1]])
+        draws = generator(self._seed, "negatives", number)
+        jittered = self._lengths * (1 + JITTER * random.random(len(self._lengths)))
+        order = np.argsort(jittered, kind="stable")
+        for batch in random.permutation(len(self)):
+            chosen = order[self._cuts[batch] : self._cuts[batch + 1]]
+            yield self._gather(chosen, self._draw(draws))
 
-    def _gather(self, chosen: NDArray[np.int64]) -> Sequences:
+    def _draw(self, draws: torch.Generator) -> Negatives | None:
+        if self._n_negatives is None:
+            return None
+        uniform = torch.rand(self._n_negatives, generator=draws, dtype=torch.float64)
+        drawn = torch.searchsorted(self._below, uniform, right=True)
+        return Negatives(drawn.to(self._device), self._log_chance)
+
+    def _gather(self, chosen: NDArray[np.int64], negatives: Negatives | None) -> Sequences:
         starts, lengths = self._starts[chosen], self._lengths[chosen]
         position = np.arange(lengths.max())
         real = position < lengths[:, None]
@@ -225,7 +247,30 @@ class SequenceBatches:
             targets=column(self._items, 1),
             now=None if self._times is None else column(self._times, 1),
             real=torch.from_numpy(real).to(self._device),
+            negatives=negatives,
         )
+
+
+def _chances(interactions: Interactions) -> Float64[Tensor, " items"]:
+    """Chance of each item to be drawn: half of the draws by its events, half as any other item."""
+    counts = torch.from_numpy(interactions.item_counts).double()
+    return (counts / counts.sum() + 1 / len(counts)) / 2
+
+
+def _cuts(lengths: NDArray[np.int64], batch_size: int) -> list[int]:
+    """Where batches of windows in jittered order begin and end.
+
+    They are the same in all epochs, so that all have as many steps: the window at a place is never longer than the
+    one at this place in plain order, jittered as far as can be.
+    """
+    most = np.minimum(np.floor(np.sort(lengths) * (1 + JITTER)), lengths.max())
+    ends = np.cumsum(most)
+    cuts = [0]
+    while cuts[-1] < len(lengths):
+        before = ends[cuts[-1] - 1] if cuts[-1] else 0
+        cut = int(np.searchsorted(ends, before + batch_size, side="right"))
+        cuts.append(max(cut, cuts[-1] + 1))
+    return cuts
 
 
 def windows(

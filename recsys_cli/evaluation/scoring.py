@@ -7,6 +7,7 @@ last block is filled up by repeating its last user.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,12 +25,15 @@ from recsys_cli.errors import DivergedError, ModelError
 from recsys_cli.evaluation.metrics import r_precision, user_auc
 from recsys_cli.evaluation.protocol import RankingProtocol
 from recsys_cli.evaluation.targets import Targets
-from recsys_cli.evaluation.top_k import SEEN, top_k
+from recsys_cli.evaluation.top_k import SEEN, TopK, scan, top_k
 from recsys_cli.models.contract import Model
 from recsys_cli.progress import Progress
 
 MAX_ROWS = 256
 MAX_SCORES = 1 << 24  # 64 MiB of float32
+SCAN_FROM_SCORES = (
+    1 << 28
+)  # from here on a compiled scan saves more than the second that loading it may take
 NEEDS_SCORES = frozenset({"r_precision", "user_auc", "tied"})
 
 
@@ -84,14 +88,25 @@ def rank(
     )
     n_seen_targets = 0
     size = rows_per_block(holdout.history.n_items)
+    scannable = _scan_pays(len(users) * holdout.history.n_items, device, protocol, progress)
+    buffer: Tensor | None = None
     with evaluating(model), progress.bar(f"evaluate {what}", len(users), "users") as bar:
         for start in range(0, len(users), size):
             block = users[start : start + size]
-            scores = _scores(model, holdout, block, size, device)
-            if protocol.exclude_seen:
-                _mask_seen(scores, holdout.seen, block)
+            scores = _scores(model, holdout, block, size, device)[: len(block)]
             rows = slice(start, start + len(block))
-            ranking.items[rows], values, masked = _read(scores, block, targets, protocol)
+            if scannable and scores.dtype == torch.float32 and scores.is_contiguous():
+                top, masked = _scan(scores, block, holdout, targets, protocol)
+                values = _of_ties(top, protocol)
+            else:
+                if buffer is None:
+                    buffer = torch.empty((size, scores.shape[1]), dtype=scores.dtype, device=device)
+                # A copy: a model may return a view of its own weights, and seen items are masked in place.
+                scores = buffer[: len(block)].copy_(scores)
+                if protocol.exclude_seen:
+                    _mask_seen(scores, holdout.seen, block)
+                top, values, masked = _read(scores, block, targets, protocol)
+            ranking.items[rows] = top.items.cpu().numpy()
             for key, value in values.items():
                 ranking.from_scores[key][rows] = value
             n_seen_targets += masked
@@ -99,15 +114,39 @@ def rank(
     return replace(ranking, n_seen_targets=n_seen_targets)
 
 
+def _scan(
+    scores: Tensor,
+    users: NDArray[np.int64],
+    holdout: Holdout,
+    targets: Targets,
+    protocol: RankingProtocol,
+) -> tuple[TopK, int]:
+    """The lists of a block by the compiled scan, and how many targets are seen."""
+    from recsys_cli.models.kernels.top_items import Rows
+
+    seen = holdout.seen
+    stops = seen.offsets[users + 1] if protocol.exclude_seen else seen.offsets[users]
+    return scan(
+        scores,
+        protocol.longest,
+        Rows(seen.items, seen.offsets[users], stops),
+        Rows(targets.keys, targets.offsets[users], targets.offsets[users + 1]),
+    )
+
+
+def _of_ties(top: TopK, protocol: RankingProtocol) -> dict[str, NDArray[Any]]:
+    if "tied" not in protocol.metrics:
+        return {}
+    tied = top.tied.cpu().numpy()
+    return {f"tied_at_{k}": tied[:, k - 1] for k in protocol.cutoffs}
+
+
 def _read(
     scores: Tensor, users: NDArray[np.int64], targets: Targets, protocol: RankingProtocol
-) -> tuple[NDArray[Any], dict[str, NDArray[Any]], int]:
+) -> tuple[TopK, dict[str, NDArray[Any]], int]:
     """The lists of a block, the metrics that need all its scores, and how many targets are masked."""
     top = top_k(scores, protocol.longest)
-    values = {}
-    if "tied" in protocol.metrics:
-        tied = top.tied.cpu().numpy()
-        values = {f"tied_at_{k}": tied[:, k - 1] for k in protocol.cutoffs}
+    values = _of_ties(top, protocol)
     own = torch.from_numpy(targets.padded(users)).to(scores.device)
     masked = (own >= 0) & (scores.gather(1, own.clamp(min=0)) == SEEN)
     if "user_auc" in protocol.metrics:
@@ -118,13 +157,28 @@ def _read(
         values["r_precision"] = r_precision(
             torch.from_numpy(hits), torch.from_numpy(n_relevant)
         ).numpy()
-    return top.items.cpu().numpy(), values, int(masked.sum())
+    return top, values, int(masked.sum())
+
+
+def _scan_pays(
+    n_scores: int, device: torch.device, protocol: RankingProtocol, progress: Progress
+) -> bool:
+    """Whether the compiled scan can do it and is worth its loading; it is ready then. The lists are the same."""
+    if device.type != "cpu" or (NEEDS_SCORES - {"tied"}) & set(protocol.metrics):
+        return False
+    if n_scores < SCAN_FROM_SCORES and "numba" not in sys.modules:
+        return False
+    from recsys_cli.models.kernels.compiling import warm
+    from recsys_cli.models.kernels.top_items import compile_scan
+
+    warm(progress, compile_scan)
+    return True
 
 
 def _scores(
     model: Model, holdout: Holdout, users: NDArray[Any], size: int, device: torch.device
 ) -> Tensor:
-    """The model's scores of all items for these users, checked, in memory of their own."""
+    """The model's scores of all items for these users, checked; the last rows repeat the last user."""
     full = np.concatenate([users, np.full(size - len(users), users[-1])])
     queries = make_queries(holdout, full, model.reads, model.history_length).to(device)
     scores = model.score(queries)
@@ -138,8 +192,7 @@ def _scores(
     # Least and greatest are NaN if any score is: one pass instead of three.
     if not torch.stack(torch.aminmax(scores)).isfinite().all():
         raise _diverged(model, holdout, full, scores)
-    # A copy: a model may return a view of its own weights, and seen items are masked in place.
-    return scores[: len(users)].clone(memory_format=torch.contiguous_format)
+    return scores
 
 
 def _diverged(model: Model, holdout: Holdout, users: NDArray[Any], scores: Tensor) -> DivergedError:
@@ -156,11 +209,16 @@ def _diverged(model: Model, holdout: Holdout, users: NDArray[Any], scores: Tenso
 
 def _mask_seen(scores: Tensor, seen: Interactions, users: NDArray[Any]) -> None:
     """Set the scores of what each user already had to `SEEN`, in place."""
-    start = seen.offsets[users]
-    length = seen.offsets[users + 1] - start
-    first = np.cumsum(length) - length
-    at = np.repeat(start - first, length) + np.arange(int(length.sum()))
-    flat = np.repeat(np.arange(len(users)) * seen.n_items, length) + seen.items[at]
+    start, stop = seen.offsets[users], seen.offsets[users + 1]
+    length = stop - start
+    if (
+        users[-1] - users[0] == len(users) - 1
+    ):  # ascending: nobody is left out, and the rows are a slice
+        items = seen.items[start[0] : stop[-1]]
+    else:
+        first = np.cumsum(length) - length
+        items = seen.items[np.repeat(start - first, length) + np.arange(int(length.sum()))]
+    flat = np.repeat(np.arange(len(users)) * seen.n_items, length) + items
     scores.view(-1).index_fill_(0, torch.from_numpy(flat).to(scores.device), SEEN)
 
 

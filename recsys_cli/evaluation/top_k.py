@@ -9,10 +9,14 @@ code, and not the score, decided who is inside.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from recsys_cli.models.kernels.top_items import Rows
 
 SEEN = -torch.inf
 NO_ITEM = -1
@@ -45,12 +49,32 @@ def top_k(scores: Tensor, k: int) -> TopK:
         rows = crossing.nonzero().squeeze(1)
         if len(rows):
             items[rows, :k] = _lowest_codes(scores[rows], values[rows, :k], items[rows, :k])
+    return _lists(values, items, _told_nothing(scores, values), k)
+
+
+def scan(scores: Tensor, k: int, seen: Rows, targets: Rows) -> tuple[TopK, int]:
+    """The same by a compiled scan that leaves out what is seen by itself, and how many targets are seen.
+
+    Args:
+        scores: (users, items), finite, float32, on the CPU, contiguous; left as it is.
+        k: Length of the lists; may be more than there are items.
+        seen: Each user's items that must not be recommended.
+        targets: Each user's items that are looked for among them.
+    """
+    from recsys_cli.models.kernels.top_items import best_unseen
+
+    best = best_unseen(scores.numpy(), min(k + 1, scores.shape[1]), seen, targets)
+    values, items, flat = (torch.from_numpy(part) for part in best[:3])
+    return _lists(values, items, flat, k), best.seen_targets
+
+
+def _lists(values: Tensor, items: Tensor, told_nothing: Tensor, k: int) -> TopK:
+    """Lists of k out of the best k + 1, or all items where these are fewer."""
     missing = k + 1 - values.shape[1]
     values = torch.nn.functional.pad(values, (0, missing), value=SEEN)
     items = torch.nn.functional.pad(items, (0, missing), value=NO_ITEM)
     items = items.masked_fill(values == SEEN, NO_ITEM)[:, :k]
     tied = (values[:, :-1] == values[:, 1:]) & (values[:, 1:] > SEEN)
-    told_nothing = _told_nothing(scores, values)
     return TopK(items.masked_fill(told_nothing[:, None], NO_ITEM), tied | told_nothing[:, None])
 
 
@@ -79,6 +103,8 @@ def _lowest_codes(scores: Tensor, values: Tensor, items: Tensor) -> Tensor:
 def _told_nothing(scores: Tensor, values: Tensor) -> Tensor:
     """Rows with two or more unseen items, all of one score; the whole row is read only where the top is flat."""
     best = values[:, :1]
+    if values.shape[1] < 2:
+        return torch.zeros(len(values), dtype=torch.bool, device=values.device)
     flat = ((values == best) | (values == SEEN)).all(1) & (values[:, 1] == best[:, 0])
     flat &= values[:, 1] > SEEN
     rows = flat.nonzero().squeeze(1)

@@ -58,6 +58,8 @@ class TellsMemory(Protocol):
         """
         ...
 
+
+@runtime_checkable
 class SolvesByKernel(Protocol):
     """A closed form that a compiled kernel can work out too, on a CPU."""
 
@@ -119,4 +121,13 @@ class HasKernel(Protocol):
             lr: Step size.
             sums: What row-wise Adagrad holds of each parameter that is trained, moved on too; None for plain steps.
         """
+        ...
+
+
+@runtime_checkable
+class SaysHow(Protocol):
+    """Chooses a way by the size of the data, and says which."""
+
+    def in_words(self) -> str:
+        """One line for the log."""
         ...

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 ContextName = Literal["gap", "weekday", "hour"]
 GAP_BUCKETS = 32
@@ -67,3 +68,41 @@ class LatentCross(nn.Module):
         for name in self.names:
             mask = mask + self.tables[name](time_codes(name, now, before))
         return states * mask
+
+
+def take_rows(
+    table: Float[Tensor, "rows ..."], codes: Int64[Tensor, "*shape"]
+) -> Float[Tensor, "..."]:
+    """The rows of a table, or the numbers of a vector, whose gradients add up.
+
+    On a CPU by `index_select`, whose gradient takes 35-70 ns a row where that of `embedding` takes several times as
+    long; elsewhere by `embedding`, which adds in an order that repeats.
+    """
+    if table.device.type == "cpu":
+        return table.index_select(0, codes.flatten()).view(*codes.shape, *table.shape[1:])
+    if table.dim() == 1:
+        return embedding(codes, table[:, None]).squeeze(-1)
+    return embedding(codes, table)
+
+
+class Dropout(nn.Dropout):
+    """Drops each number with a chance of p, rounded to a multiple of 1/256, and scales up the rest to keep the mean.
+
+    On a CPU one random byte decides on a number: a quarter of the time of `torch.nn.Dropout`, which draws a number
+    for each. The bytes come from torch's global generator, as other draws of dropout do. On an accelerator it is
+    torch's own, with the rounded chance.
+
+    Args:
+        p: Chance to be dropped, from 0 to below 1.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__(min(round(p * 256), 255) / 256)
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The same numbers in evaluation, some of them 0 in training."""
+        if not self.training or not self.p or x.device.type != "cpu":
+            return super().forward(x)
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= round(self.p * 256)
+        return x * kept.to(x.dtype).mul_(1 / (1 - self.p))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,13 +34,3 @@ def pair_loss(
     if kind == "squared":
         return functional.mse_loss(scores, truth)
     return functional.binary_cross_entropy_with_logits(scores, truth)
-
-
-def softmax_loss(
-    states: Float[Tensor, "examples dim"],
-    items: Float[Tensor, "items dim"],
-    bias: Float[Tensor, " items"],
-    targets: Int64[Tensor, " examples"],
-) -> Float[Tensor, ""]:
-    """Mean of -log softmax over the whole catalogue at the target."""
-    return functional.cross_entropy(torch.addmm(bias, states, items.T), targets)

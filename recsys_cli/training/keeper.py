@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from recsys_cli.errors import DivergedError
 from recsys_cli.progress import Progress
 from recsys_cli.training.checkpoint import Checkpoints
 from recsys_cli.training.interruption import Interruption
@@ -20,6 +21,8 @@ class Keeper:
         stop: Whether somebody wants it to stop.
         progress: Is told when it is saved for that, and gone on with.
         steps: Steps an epoch.
+        epochs: Most epochs.
+        lr: Step size, for the words where training comes to nothing.
         every_steps: Save after so many; None = not for their number.
         every_seconds: Save after so long; 0 = at the end of each epoch.
     """
@@ -32,6 +35,8 @@ class Keeper:
         progress: Progress,
         *,
         steps: int,
+        epochs: int,
+        lr: float,
         every_steps: int | None,
         every_seconds: float,
     ) -> None:
@@ -39,7 +44,7 @@ class Keeper:
         self._checkpoints = checkpoints
         self._stop = stop
         self._progress = progress
-        self._steps = steps
+        self._steps, self._epochs, self._lr = steps, epochs, lr
         self._every_steps, self._every_seconds = every_steps, every_seconds
         self._saved_at = time.monotonic()
 
@@ -49,7 +54,7 @@ class Keeper:
         if saved is None:
             return
         state = self._state
-        state.resume(saved)
+        state.resume(saved, epochs=self._epochs, steps=self._steps)
         self._progress.note(f"going on at epoch {state.epoch}, after {state.step} steps of it")
 
     def due(self) -> bool:
@@ -68,11 +73,20 @@ class Keeper:
     def interruptible(
         self, measure: Callable[[], Mapping[str, float]]
     ) -> tuple[Mapping[str, float], float]:
-        """Validate, and the seconds that it took. It changes nothing, so a signal need not wait for its end."""
+        """Validate, and the seconds that it took. It changes nothing, so a signal need not wait for its end.
+
+        Raises:
+            DivergedError: A score is not a finite number.
+        """
         started = time.perf_counter()
         try:
             with self._stop.at_once():
                 return measure(), time.perf_counter() - started
+        except DivergedError as error:
+            raise DivergedError(
+                f"{error} (validation of epoch {self._state.epoch}, trainer.lr={self._lr:g})",
+                "lower trainer.lr",
+            ) from error
         except KeyboardInterrupt:
             self._write()
             raise

@@ -193,6 +193,8 @@ class GradientTrainer:
                 stop,
                 progress,
                 steps=len(steps),
+                epochs=self.epochs,
+                lr=self.lr,
                 every_steps=self.checkpoint_every_steps,
                 every_seconds=self.checkpoint_seconds,
             )

@@ -21,10 +21,9 @@ def pairs(x, seed=0, batch_size=7, negatives=2):
     )
 
 
-def sequences(x, longest=4, batch_size=6, seed=0):
-    return SequenceBatches(
-        x, SimpleNamespace(history_length=longest), batch_size=batch_size, seed=seed, device=CPU
-    )
+def sequences(x, longest=4, batch_size=6, seed=0, negatives=None, reads=("items", "times")):
+    model = SimpleNamespace(history_length=longest, negatives=negatives, reads=frozenset(reads))
+    return SequenceBatches(x, model, batch_size=batch_size, seed=seed, device=CPU)
 
 
 def test_an_epoch_of_pairs_has_every_event_once_with_unseen_negatives(checkerboard):
@@ -113,6 +112,63 @@ def test_batches_of_sequences_are_of_like_length_and_bounded():
     padding = 1 - sum(len(b) for b in epoch) / sum(b.real.numel() for b in epoch)
     assert padding < 0.15
     assert epoch[0].times is None
+
+
+def uneven(n_users=200):
+    """Events of users with 2 to 39 of them, which repeat no pair of item and moment."""
+    random = np.random.default_rng(0)
+    users = np.repeat(np.arange(n_users), random.integers(2, 40, n_users))
+    return from_columns(
+        users=users, items=random.integers(0, 50, len(users)), times=np.arange(len(users))
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 1_000_000])
+def test_every_epoch_has_as_many_steps_and_each_target_once(batch_size):
+    x = uneven()
+    batches = sequences(x, longest=20, batch_size=batch_size)
+    expected = sorted(np.delete(x.times, x.offsets[:-1]).tolist())
+    for number in (1, 2, 3):
+        epoch = list(batches.epoch(number))
+        assert len(epoch) == len(batches)
+        assert max(len(b) for b in epoch) <= max(batch_size, 20)
+        assert sorted(t for b in epoch for t in b.now[b.real].tolist()) == expected
+
+
+def test_windows_of_like_length_meet_in_other_batches_each_epoch():
+    batches = sequences(uneven(), longest=20, batch_size=64)
+
+    def together(number):
+        return {frozenset(b.now[:, 0].tolist()) for b in batches.epoch(number)}
+
+    assert len(together(1) & together(2)) < len(batches) / 4
+
+
+def test_an_epoch_of_sequences_can_be_repeated_without_its_predecessors():
+    straight = [list(sequences(uneven(), negatives=9).epoch(n)) for n in (1, 2, 3)]
+    alone = list(sequences(uneven(), negatives=9).epoch(3))
+    for a, b in zip(straight[2], alone, strict=True):
+        assert torch.equal(a.items, b.items)
+        assert torch.equal(a.negatives.items, b.negatives.items)
+    assert not torch.equal(alone[0].negatives.items, alone[1].negatives.items)
+    other = next(sequences(uneven(), negatives=9, seed=1).epoch(3))
+    assert not torch.equal(other.negatives.items, alone[0].negatives.items)
+
+
+def test_negatives_are_drawn_half_by_events_and_half_evenly():
+    x = from_columns(users=np.arange(8) // 2, items=np.array([0, 0, 0, 0, 0, 0, 1, 2]))
+    chance = np.array([(6 / 8 + 1 / 3) / 2, (1 / 8 + 1 / 3) / 2, (1 / 8 + 1 / 3) / 2])
+    drawn = next(sequences(x, negatives=200_000).epoch(1)).negatives
+    assert np.allclose(drawn.log_chance.exp(), chance, atol=1e-6)
+    found = np.bincount(drawn.items, minlength=3) / 200_000
+    assert np.allclose(found, chance, atol=0.005)
+    assert next(sequences(x).epoch(1)).negatives is None
+
+
+def test_moments_are_left_out_where_the_model_does_not_read_them():
+    batch = next(sequences(uneven(), reads=("items",)).epoch(1))
+    assert batch.times is None
+    assert batch.now is None
 
 
 def test_no_sequence_is_an_error():

@@ -10,6 +10,8 @@ from recsys_cli.errors import DivergedError, ModelError
 from recsys_cli.evaluation import scoring
 from recsys_cli.evaluation.ranking import evaluate
 from recsys_cli.evaluation.scoring import MAX_ROWS, MAX_SCORES, rows_per_block
+from recsys_cli.evaluation.top_k import scan
+from recsys_cli.progress import Silent
 from tests.evaluation.cases import CPU, Case, Table, protocol, random_case
 
 RULES = protocol(["recall", "user_auc", "r_precision", "tied"], [2, 5])
@@ -157,3 +159,34 @@ def test_what_is_seen_may_be_more_than_what_is_asked_with():
     rules = protocol(["recall"], [1])
     assert evaluate(Table(case.scores), asked, rules, device=CPU).ranked.tolist() == [[2]]
     assert evaluate(Table(case.scores), apart, rules, device=CPU).ranked.tolist() == [[3]]
+
+
+@pytest.mark.parametrize("exclude_seen", [True, False])
+@pytest.mark.parametrize("metrics", [["recall", "tied"], ["recall", "tied", "r_precision"]])
+def test_a_scan_has_the_same_results(monkeypatch, metrics, exclude_seen):
+    case = random_case(5, 30, n_users=600, ties=True)
+    case = replace(case, scores=case.scores.astype(np.float32))
+    rules = protocol(metrics, [2, 40], exclude_seen=exclude_seen)
+    scans = []
+    monkeypatch.setattr(scoring, "scan", lambda *given: scans.append(given) or scan(*given))
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "_scan_pays", lambda *given: False)
+        plain = case.evaluate(rules)
+    assert not scans
+    monkeypatch.setattr(scoring, "SCAN_FROM_SCORES", 0)
+    result = case.evaluate(rules)
+    assert len(scans) == (0 if "r_precision" in metrics else 3)
+    assert result.metrics == plain.metrics
+    assert result.n_seen_targets == plain.n_seen_targets
+    assert np.array_equal(result.ranked, plain.ranked)
+    for key, values in plain.per_user.items():
+        assert np.array_equal(result.per_user[key], values, equal_nan=True), key
+
+
+def test_scores_of_another_kind_are_not_scanned(monkeypatch):
+    monkeypatch.setattr(scoring, "SCAN_FROM_SCORES", 0)
+    monkeypatch.setattr(scoring, "scan", lambda *given: pytest.fail("scanned"))
+    case = random_case(5, 30)
+    rules = protocol(["recall"], [2])
+    assert evaluate(Table(case.scores.astype(np.float64)), case.holdout(), rules, device=CPU)
+    assert not scoring._scan_pays(1 << 28, torch.device("meta"), rules, Silent())

@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_cli.evaluation.top_k import SEEN, top_k
+from recsys_cli.evaluation.top_k import SEEN, scan, top_k
+from recsys_cli.models.kernels.top_items import Rows
 from tests.conftest import examples
 from tests.evaluation.twins import ranked_list, tied
 
@@ -80,8 +82,9 @@ def test_tied_tells_where_the_code_decided():
     ),
     st.integers(1, 14),
 )
-def test_equals_a_plain_sort(scores, k):
-    top = top_k(torch.tensor(scores), k)
+@pytest.mark.parametrize("find", [top_k, lambda scores, k: scanned(scores, k)])
+def test_equals_a_plain_sort(find, scores, k):
+    top = find(torch.tensor(scores), k)
     for row, own, is_tied in zip(scores, top.items.tolist(), top.tied.tolist(), strict=True):
         seen = {item for item, score in enumerate(row) if score == SEEN}
         expected = ranked_list(row, seen, k)
@@ -133,3 +136,39 @@ def test_without_ties_items_are_only_names(ranks, codes, k):
     renamed[0, list(codes)] = scores[0]
     expected = [codes[item] if item >= 0 else -1 for item in top_k(scores, k).items[0].tolist()]
     assert top_k(renamed, k).items[0].tolist() == expected
+
+
+def rows(table):
+    """Items of each row of a table of booleans."""
+    starts = np.cumsum(table.sum(1)) - table.sum(1)
+    return Rows(np.nonzero(table)[1].astype(np.int32), starts, starts + table.sum(1))
+
+
+def scanned(scores, k):
+    """By the compiled scan, which is told what is seen instead of finding it in the scores."""
+    seen = (scores == SEEN).numpy()
+    top, _ = scan(scores.masked_fill(scores == SEEN, 9.0), k, rows(seen), rows(seen[:, :0]))
+    return top
+
+
+@pytest.mark.parametrize("k", [1, 10, 100, 400])
+def test_the_compiled_scan_gives_the_same_lists(k):
+    random = np.random.default_rng(0)
+    scores = torch.from_numpy(random.normal(size=(40, 300)).astype(np.float32))
+    scores[::2] = (scores[::2] * 10).round()
+    scores[torch.from_numpy(random.random(scores.shape) < 0.2)] = SEEN
+    scores[:2] = torch.tensor([[1.0], [SEEN]])
+    scores[2, 1:] = SEEN
+    ours, plain = scanned(scores, k), top_k(scores, k)
+    assert torch.equal(ours.items, plain.items)
+    assert torch.equal(ours.tied, plain.tied)
+
+
+def test_the_scan_counts_seen_targets_and_leaves_the_scores():
+    scores = torch.tensor([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]])
+    seen = np.array([[True, False, False], [False, True, True]])
+    targets = np.array([[True, True, False], [True, True, True]])
+    top, n_seen = scan(scores, 2, rows(seen), rows(targets))
+    assert top.items.tolist() == [[1, 2], [0, -1]]
+    assert n_seen == 3
+    assert scores.tolist() == [[3, 2, 1], [1, 2, 3]]

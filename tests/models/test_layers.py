@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_cli.models.layers import LatentCross, time_codes
+from recsys_cli.models.layers import Dropout, LatentCross, take_rows, time_codes
+from recsys_cli.seeds import isolated
 
 
 @given(st.integers(0, 2**33))
@@ -54,3 +55,50 @@ def test_with_zero_vectors_it_is_its_baseline_and_otherwise_a_mask():
         cross.tables["gap"].weight[1] = torch.tensor([0.5, 0.0])
         cross.tables["hour"].weight[2] = torch.tensor([0.25, -1.0])
     assert cross(states, now, before).tolist() == [[1.75, 0.0]]
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 3)])
+def test_rows_are_taken_and_their_gradients_add_up(shape):
+    table = torch.randn(shape, requires_grad=True)
+    codes = torch.tensor([[1, 6, 1], [0, 1, 5]])
+    taken = take_rows(table, codes)
+    assert torch.equal(taken, table[codes])
+    weights = torch.randn(taken.shape)
+    (ours,) = torch.autograd.grad((taken * weights).sum(), table)
+    (plain,) = torch.autograd.grad((table[codes] * weights).sum(), table)
+    assert torch.allclose(ours, plain, atol=1e-6)
+
+
+@pytest.mark.parametrize(("p", "grid"), [(0.4, 102 / 256), (0.5, 0.5), (0.999, 255 / 256)])
+def test_dropout_drops_its_share_and_keeps_the_mean(p, grid):
+    layer = Dropout(p)
+    with isolated(0, "dropout"):
+        x = layer(torch.ones(1_001, 1_003))
+    assert x.unique().tolist() == pytest.approx([0, 1 / (1 - grid)])
+    assert (x == 0).double().mean().item() == pytest.approx(grid, abs=0.002)
+
+
+def test_what_is_dropped_has_no_gradient_and_the_rest_is_scaled_alike():
+    x = torch.randn(5, 13, requires_grad=True)
+    with isolated(0, "dropout"):
+        y = Dropout(0.3)(x)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert torch.allclose(y, x * gradient)
+    assert 0 < (gradient == 0).sum() < x.numel()
+
+
+def test_dropout_goes_on_where_the_global_generator_was():
+    layer, x = Dropout(0.5), torch.ones(100)
+    with isolated(3, "dropout"):
+        layer(x)
+        held = torch.get_rng_state()
+        expected = layer(x)
+        torch.set_rng_state(held)
+        assert torch.equal(layer(x), expected)
+        assert not torch.equal(layer(x), expected)
+
+
+def test_dropout_does_nothing_in_evaluation_or_with_no_chance():
+    x = torch.randn(9)
+    assert torch.equal(Dropout(0.5).eval()(x), x)
+    assert torch.equal(Dropout(0.001)(x), x)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from recsys_cli.models.losses import pair_loss, softmax_loss
+from recsys_cli.models.losses import pair_loss
 
 POSITIVE = torch.tensor([0.5, -1.0])
 NEGATIVES = torch.tensor([[0.0, 2.0], [0.25, -0.5]])
@@ -35,13 +35,3 @@ def test_logistic():
 def test_bpr():
     expected = -sum(math.log(sigma(p - n)) for p, row in pairs() for n in row) / 4
     assert pair_loss("bpr", POSITIVE, NEGATIVES).item() == pytest.approx(expected, abs=1e-6)
-
-
-def test_softmax():
-    states, items = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.5, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    bias = torch.tensor([0.1, 0.2, -0.3])
-    logits = [0.6, 2.2, 2.7]
-    expected = math.log(sum(map(math.exp, logits))) - logits[1]
-    assert softmax_loss(states, items, bias, torch.tensor([1])).item() == pytest.approx(
-        expected, abs=1e-6
-    )

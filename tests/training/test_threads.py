@@ -38,6 +38,8 @@ def make(name: str, x) -> torch.nn.Module:
         dropout=0.2,
         context=["gap", "hour"],
         history_length=50,
+        softmax="auto",
+        n_negatives=512,
     )
 
 

@@ -6,6 +6,8 @@ matrix factorisation by learning how to combine the vectors instead of taking th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
@@ -13,21 +15,22 @@ import torch
 from annotated_types import Ge, Le, Len
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import embedding
 
 from recsys_cli.data.batches import Pairs
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
+from recsys_cli.models.layers import take_rows
 from recsys_cli.models.losses import PairLoss, pair_loss
 
 Activation = Literal["relu", "tanh", "selu", "gelu"]
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": partial(nn.ReLU, inplace=True),
     "tanh": nn.Tanh,
-    "selu": nn.SELU,
+    "selu": partial(nn.SELU, inplace=True),
     "gelu": nn.GELU,
 }
-BLOCK_ROWS = 16_384
+BLOCK_USERS = 16
+BLOCK_NUMBERS = 1 << 18  # of the first hidden layer: 1 MiB
 
 
 class Deep(nn.Module):
@@ -79,7 +82,7 @@ class Deep(nn.Module):
     def loss(self, batch: Pairs) -> Float[Tensor, ""]:
         """Mean loss of the pairs, plus l2 times the squared length of an example's embeddings and of the layers."""
         items = torch.cat([batch.items[:, None], batch.negatives], dim=1)
-        p, q = embedding(batch.users, self.users), embedding(items, self.items)
+        p, q = take_rows(self.users, batch.users), take_rows(self.items, items)
         scores = self.rest(self.first_user(p)[:, None] + self.first_item(q)).squeeze(2)
         loss = pair_loss(self._loss, scores[:, 0], scores[:, 1:])
         if self._l2:
@@ -99,16 +102,27 @@ class Deep(nn.Module):
         return 3 * 4 * pairs * (2 * self.items.shape[1] + units)
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
-        """All pairs with the catalogue, a block of pairs at a time so that the hidden layers stay small."""
+        """All pairs with the catalogue, a block of pairs at a time that stays in the second-level cache."""
         assert queries.users is not None
         known = (queries.users >= 0)[:, None]
         users = self.first_user(self.users[queries.users.clamp(min=0)] * known)
         items = self.first_item(self.items)
         scores: Tensor = users.new_empty(len(users), len(items))
-        width = max(1, min(len(items), 1024))
-        height = max(1, BLOCK_ROWS // width)
-        for row in range(0, len(users), height):
+        width = max(1, BLOCK_NUMBERS // (BLOCK_USERS * items.shape[1]))
+        for row in range(0, len(users), BLOCK_USERS):
             for column in range(0, len(items), width):
-                block = users[row : row + height, None] + items[None, column : column + width]
-                scores[row : row + height, column : column + width] = self.rest(block).squeeze(2)
+                rows, columns = slice(row, row + BLOCK_USERS), slice(column, column + width)
+                block = users[rows, None] + items[None, columns]
+                scores[rows, columns] = self._rest_of(block.flatten(0, 1)).view(block.shape[:2])
         return scores
+
+    def _rest_of(self, pairs: Float[Tensor, "pairs width"]) -> Float[Tensor, "1 pairs"]:
+        """What `rest` gives, for scoring: features x pairs, as products with few rows are slow the other way round."""
+        activation, *others = self.rest
+        values: Tensor = activation(pairs).T
+        for layer in others:
+            if isinstance(layer, nn.Linear):
+                values = torch.addmm(layer.bias[:, None], layer.weight, values)
+            else:
+                values = layer(values)
+        return values

@@ -82,6 +82,7 @@ class MF(nn.Module):
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """The vectors of a step's events and unseen items, with what their gradients are made of."""
         return 3 * 4 * min(batch_size, len(train)) * (2 + self.negatives) * self.items.shape[1]
+
     @property
     def events_at_once(self) -> int:
         """Events whose steps take some hundredths of a second."""
@@ -119,4 +120,4 @@ class MF(nn.Module):
         users = queries.users.clamp(min=0)
         vectors = self.users[users] * known
         bias = self.mean + self.user_bias[users] * known
-        return torch.addmm(self.item_bias.T, vectors, self.items.T) + bias
+        return torch.addmm(self.item_bias.T, vectors, self.items.T).add_(bias)

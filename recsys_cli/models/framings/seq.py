@@ -7,19 +7,20 @@ context in recurrent recommender systems", 2018), and a softmax over all items (
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Le, Lt
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import embedding
 
 from recsys_cli.data.batches import Sequences
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
-from recsys_cli.models.layers import ContextName, LatentCross
-from recsys_cli.models.losses import softmax_loss
+from recsys_cli.models.layers import ContextName, Dropout, LatentCross, take_rows
+from recsys_cli.models.softmax import sampled_softmax_loss, softmax_loss
+
+MOST_ITEMS_OF_A_FULL_SOFTMAX = 10_000
 
 
 class Seq(nn.Module):
@@ -32,6 +33,12 @@ class Seq(nn.Module):
         dropout: Share of the GRU's inputs and outputs that is dropped in training.
         context: What the moments tell: `gap` since the event before, `weekday`, `hour` (UTC); [] for none.
         history_length: Most events of a history that are read, the latest ones.
+        softmax: What the next item is told from in training: `full` = all items, `sampled` = a draw of some, `auto` =
+            all of a catalogue of up to 10,000 items and a draw of a larger one.
+        n_negatives: Items in a draw, which all positions of a step share.
+
+    Attributes:
+        negatives: Items drawn a step; None where there is no draw.
     """
 
     batches: ClassVar[str] = "sequences"
@@ -45,24 +52,47 @@ class Seq(nn.Module):
         dropout: Annotated[float, Ge(0), Lt(1)],
         context: list[ContextName],
         history_length: Annotated[int, Ge(1), Le(10_000)],
+        softmax: Literal["auto", "full", "sampled"],
+        n_negatives: Annotated[int, Ge(1), Le(1_000_000)],
     ) -> None:
         super().__init__()
         self.reads = frozenset({"items", "times", "now"} if context else {"items"})
         self.history_length = history_length
+        full = n_items <= MOST_ITEMS_OF_A_FULL_SOFTMAX if softmax == "auto" else softmax == "full"
+        self.negatives = None if full else n_negatives
         self.items = nn.Parameter(torch.empty(n_items, dim).normal_(std=dim**-0.5))
         self.bias = nn.Parameter(torch.zeros(n_items))
         self.event_cross = LatentCross(context, dim)
-        self.gru = nn.GRU(dim, hidden, batch_first=True)
+        self.gru = nn.GRU(dim, hidden)
         self.request_cross = LatentCross(context, hidden)
         self.to_item = nn.Linear(hidden, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
+
+    def in_words(self) -> str:
+        """How the next item is told from others in training."""
+        n_items, rule = len(self.items), "full up to 10,000 items, sampled above (model.softmax)"
+        if self.negatives is None:
+            return f"softmax over all {n_items:,} items; {rule}"
+        return (
+            f"softmax over the next item and {self.negatives:,} of {n_items:,} drawn a step; {rule}"
+        )
 
     def loss(self, batch: Sequences) -> Float[Tensor, ""]:
         """Mean softmax loss of the next item at every position."""
-        states = self._states(batch.items, batch.times)
-        crossed = self.request_cross(states, batch.now, batch.times)[batch.real]
-        vectors = self.to_item(self.dropout(crossed))
-        return softmax_loss(vectors, self.items, self.bias, batch.targets[batch.real])
+        items, real = batch.items.T, batch.real.T
+        times, now = (None if c is None else c.T for c in (batch.times, batch.now))
+        at = real.flatten().nonzero().squeeze(1)
+        states = take_rows(self._states(items, times).flatten(0, 1), at)
+        if now is not None and times is not None:
+            now, times = now.flatten()[at], times.flatten()[at]
+        vectors = self.to_item(self.dropout(self.request_cross(states, now, times)))
+        targets = batch.targets.T.flatten()[at]
+        if batch.negatives is None:
+            return softmax_loss(vectors, self.items, self.bias, targets)
+        drawn = batch.negatives
+        return sampled_softmax_loss(
+            vectors, self.items, self.bias, targets, drawn.items, drawn.log_chance
+        )
 
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """The scores of all items at every position of a step, as logits, their softmax and its gradient."""
@@ -80,17 +110,18 @@ class Seq(nn.Module):
         items = queries.items.gather(1, at).clamp(min=0)
         times = None if queries.times is None else queries.times.gather(1, at)
         last = (lengths - 1).clamp(min=0)
-        states = self._states(items, times)[torch.arange(len(items), device=last.device), last]
+        states = self._states(items.T, None if times is None else times.T)
+        states = states[last, torch.arange(len(items), device=last.device)]
         states = states * (lengths > 0)[:, None]
         before = None if times is None else times.gather(1, last[:, None]).squeeze(1)
         vectors = self.to_item(self.request_cross(states, queries.now, before))
         return torch.addmm(self.bias, vectors * (lengths > 0)[:, None], self.items.T)
 
     def _states(
-        self, items: Int64[Tensor, "batch length"], times: Int64[Tensor, "batch length"] | None
-    ) -> Float[Tensor, "batch length hidden"]:
+        self, items: Int64[Tensor, "length batch"], times: Int64[Tensor, "length batch"] | None
+    ) -> Float[Tensor, "length batch hidden"]:
         """The GRU's state after each event."""
-        before = None if times is None else torch.cat([times[:, :1], times[:, :-1]], dim=1)
-        inputs = self.event_cross(embedding(items, self.items), times, before)
+        before = None if times is None else torch.cat([times[:1], times[:-1]])
+        inputs = self.event_cross(take_rows(self.items, items), times, before)
         states: Tensor = self.gru(self.dropout(inputs))[0]
         return states

@@ -1,9 +1,11 @@
 """The contextual sequence model: padding, windows and context."""
 
+import math
+
 import pytest
 import torch
 
-from recsys_cli.data.batches import Sequences
+from recsys_cli.data.batches import Negatives, Sequences
 from recsys_cli.data.queries import Queries
 from recsys_cli.models.framings.seq import Seq
 
@@ -11,7 +13,14 @@ N_ITEMS = 11
 
 
 def make(context=("gap", "weekday", "hour"), **settings) -> Seq:
-    given = {"dim": 6, "hidden": 5, "dropout": 0.0, "history_length": 10}
+    given = {
+        "dim": 6,
+        "hidden": 5,
+        "dropout": 0.0,
+        "history_length": 10,
+        "softmax": "auto",
+        "n_negatives": 4,
+    }
     return Seq(n_items=N_ITEMS, context=list(context), **(given | settings)).eval()
 
 
@@ -101,3 +110,43 @@ def test_the_target_does_not_leak_into_its_own_query():
     assert model.loss(Sequences(**changed, real=first_only)).item() == pytest.approx(
         loss.item(), abs=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("n_items", "softmax", "drawn"),
+    [
+        (10_000, "auto", None),
+        (10_001, "auto", 4),
+        (11, "sampled", 4),
+        (10_001, "full", None),
+    ],
+)
+def test_the_catalogues_size_or_the_setting_says_what_is_compared(n_items, softmax, drawn):
+    given = {"dim": 2, "hidden": 2, "dropout": 0.0, "context": [], "history_length": 3}
+    model = Seq(n_items=n_items, softmax=softmax, n_negatives=4, **given)
+    assert model.negatives == drawn
+    words = "over all" if drawn is None else "the next item and 4 of"
+    assert words in model.in_words()
+    assert f"{n_items:,} items" in model.in_words() or f"{n_items:,} drawn" in model.in_words()
+
+
+def test_negatives_of_a_batch_take_the_place_of_the_catalogue():
+    """With every item drawn once, it is the full softmax; with one that is sure, the comparison of two."""
+    model = make(context=[])
+    real = torch.tensor([[True, True, False]])
+    columns = {
+        "items": torch.tensor([[1, 5, 0]]), "times": None,
+        "targets": torch.tensor([[5, 2, 0]]), "now": None, "real": real,
+    }  # fmt: skip
+
+    def loss(negatives):
+        return model.loss(Sequences(**columns, negatives=negatives)).item()
+
+    every = Negatives(torch.arange(N_ITEMS), torch.full((N_ITEMS,), -math.log(N_ITEMS)))
+    assert loss(every) == pytest.approx(loss(None), abs=1e-6)
+    one = Negatives(torch.tensor([7]), torch.zeros(N_ITEMS))
+    expected = []
+    for length, target in ((1, 5), (2, 2)):
+        scores = model.score(Queries(items=columns["items"][:, :length]))[0, [target, 7]]
+        expected.append(-scores.log_softmax(0)[0].item())
+    assert loss(one) == pytest.approx(sum(expected) / 2, abs=1e-6)
