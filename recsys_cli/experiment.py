@@ -38,6 +38,7 @@ from recsys_cli.tracking.contract import Status, Tracker
 from recsys_cli.tracking.run_folder import HISTORY, SETTINGS, WEIGHTS
 from recsys_cli.tracking.under_way import CHECKPOINT, Journal, Running, held, numbers_of
 from recsys_cli.training.checkpoint import Checkpoints
+from recsys_cli.training.interruption import deferred
 from recsys_cli.training.loop import Report
 from recsys_cli.training.state import History
 from recsys_cli.unfinished import Begun
@@ -118,8 +119,12 @@ def run(
                 progress.note(f"go on with: recsys train --resume={shlex.quote(str(folder))}")
             raise
         finally:
-            tracker.finish(status)
-        unfinished.clear(folder)
+            with deferred() as stop:  # or the store would go on thinking that the run goes on
+                tracker.finish(status)
+                if status == "FINISHED":
+                    unfinished.clear(folder)
+            if stop.requested:
+                stop.act()
     return replace(outcome, logged_at=tracker.location)
 
 

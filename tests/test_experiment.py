@@ -1,6 +1,7 @@
 """One experiment, whole: what it leaves behind, and what it refuses before it leaves anything."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,25 @@ def test_a_run_that_breaks_off_is_closed(tmp_path, recorder, error, status):
     with pytest.raises(error):
         run(tmp_path, "model=mf", *QUICK["mf"], report=break_off)
     assert recorder[0].said[-1] == ("finish", status)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_run_is_closed_waits_until_it_is(tmp_path, recorder, monkeypatch, number):
+    former = signal.signal(number, signal.default_int_handler)
+    closed = []
+
+    def finish(self, status="FINISHED"):
+        signal.raise_signal(number)
+        closed.append(status)
+
+    monkeypatch.setattr(Recorder, "finish", finish)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "a", "model=popularity")
+    finally:
+        signal.signal(number, former)
+    assert closed == ["FINISHED"]
+    assert not (tmp_path / "a" / "running.json").exists()
 
 
 def test_a_folder_in_use_is_refused(tmp_path):
