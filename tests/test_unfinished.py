@@ -135,8 +135,8 @@ def test_another_machine_is_refused_by_name(tmp_path, monkeypatch, fact, value):
 
 def move(monkeypatch, **facts):
     """From here on, be where these are so."""
-    environment = experiment.environment
-    monkeypatch.setattr(experiment, "environment", lambda on: environment(on) | facts)
+    environment = preparation.environment
+    monkeypatch.setattr(preparation, "environment", lambda on: environment(on) | facts)
 
 
 def test_where_it_is_allowed_it_goes_on_elsewhere_and_is_marked_for_good(tmp_path, monkeypatch):

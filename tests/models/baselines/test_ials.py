@@ -75,7 +75,7 @@ def loss(model, events):
 
 def test_conjugate_gradients_reach_the_loss_of_exact_solves():
     events = some_events()
-    exact, few = make(epochs=20), make(epochs=20, solver="cg")
+    exact, few = make(epochs=40), make(epochs=40, solver="cg")
     before = loss(exact, events)
     exact.fit(events)
     few.fit(events)
