@@ -16,7 +16,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAID = [
     "train", "--json", "--no-progress", "--model=mf", "--data=demo", "data.events=3000", "device=cpu",
-    "device.threads=1", "model.rank=8", "trainer.epochs=60", "trainer.patience=1000", "tracking.flush_seconds=0",
+    "device.threads=1", "model.rank=8", "trainer.epochs=60", "trainer.patience=1000",
+    "trainer.batch_size=32", "tracking.flush_seconds=0",
 ]  # fmt: skip
 
 
