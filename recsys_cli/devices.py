@@ -26,8 +26,7 @@ from threadpoolctl import threadpool_limits
 from recsys_cli import __version__
 from recsys_cli.allocator import keep_freed_memory
 from recsys_cli.errors import DeviceError, nearest
-
-OUT_OF_MEMORY = re.compile("out of memory|allocate memory|not enough memory", re.IGNORECASE)
+from recsys_cli.resources import OUT_OF_MEMORY
 
 
 @dataclass(frozen=True)

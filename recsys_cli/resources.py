@@ -31,6 +31,8 @@ _SAID = {
     errno.EFBIG: r"File too large|os error 27\b",
     errno.EIO: r"Input/output error|disk I/O error|os error 5\b",
 }
+# What torch and its devices say when they get no more.
+OUT_OF_MEMORY = re.compile("out of memory|allocate memory|not enough memory", re.IGNORECASE)
 MAKE_ROOM = "make room, or write elsewhere; what was finished before is intact"
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 STARTS_WITH = 700_000_000  # of address space: what torch and its libraries map

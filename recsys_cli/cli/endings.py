@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 from recsys_cli.errors import ConfigError, RecsysError, ResourceError
-from recsys_cli.resources import causes, disk_full
+from recsys_cli.resources import OUT_OF_MEMORY, causes, disk_full
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 a bug, or a published number that was missed; 2 usage, settings or data; 3 training "
-    "diverged; 4 out of disk or memory; 5 weights that are corrupt or not the run's; 6 tracking not reached; "
-    "130 and 143 interrupted."
+    "Exit codes: 0 done; 1 a bug, or a published number or a run that did not come out again; 2 usage, settings or "
+    "data; 3 training diverged; 4 out of disk or memory; 5 files of a run or checkpoint that are damaged or not the "
+    "run's; 6 runs still pending after sync, or a database that is broken at the start; 130 and 143 interrupted."
 )
 # What a place can be like without anybody having made a mistake in this program.
 SURROUNDINGS = {
@@ -29,8 +29,7 @@ SURROUNDINGS = {
 }
 # The loader's and the C++ library's words for what Python calls a MemoryError, where a process may take little.
 NO_MEMORY = re.compile(
-    r"bad_alloc|can't start new thread|failed to map segment|cannot allocate memory|out of memory"
-    r"|can't allocate memory|not enough memory",
+    rf"bad_alloc|can't start new thread|failed to map segment|{OUT_OF_MEMORY.pattern}",
     re.IGNORECASE,
 )
 SMALLER = "choose a smaller model, batch or data set, or give it more memory"
