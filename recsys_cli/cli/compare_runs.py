@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 COLUMNS = ("metric", "mean", "95 % interval", "difference", "95 % interval", "d_z", "p (Holm)")
 CAUTION = "one training of each: what another seed would give is not in these intervals, which are over users"
 
-Root = Annotated[
-    Path, typer.Option(metavar="DIR", help="Folder of the runs, as `recsys train` named it.")
-]
 Metrics = Annotated[
     list[str] | None,
     typer.Option(
@@ -51,7 +48,7 @@ def compare_runs(
             show_default=False,
         ),
     ] = None,
-    root: Root = Path("runs"),
+    root: options.Root = Path("runs"),
     as_json: options.Json = False,
 ) -> None:
     """Say whether one run is better than another, or chance alone may have set them apart.

@@ -19,9 +19,7 @@ TO_MEND = 2
 
 
 def doctor(
-    root: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the runs, as `recsys train` named it.")
-    ] = Path("runs"),
+    root: options.Root = Path("runs"),
     uri: Annotated[
         str | None,
         typer.Option(

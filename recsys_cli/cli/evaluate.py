@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_cli.cli import compare_runs, options, output, summary
-from recsys_cli.cli.compare_runs import Metrics, Root
+from recsys_cli.cli.compare_runs import Metrics
 from recsys_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def evaluate(
         ),
     ] = None,
     device: options.Device = None,
-    root: Root = Path("runs"),
+    root: options.Root = Path("runs"),
     allow_package: options.AllowPackage = None,
     as_json: options.Json = False,
     progress: options.Bars = None,

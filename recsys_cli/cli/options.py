@@ -94,6 +94,15 @@ Bars = Annotated[
         show_default=False,
     ),
 ]
+Root = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder of the runs, as `recsys train` named it.")
+]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="Folder of a run, or its name or id in --root.", show_default=False
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys_cli.cli import options, output
-from recsys_cli.cli.compare_runs import Root
 from recsys_cli.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -23,12 +22,7 @@ LONGEST = 1000
 
 
 def recommend(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN", help="Folder of a run, or its name or id in --root.", show_default=False
-        ),
-    ],
+    run: options.Run,
     user: Annotated[
         str | None,
         typer.Option(
@@ -47,7 +41,7 @@ def recommend(
         int, typer.Option("-k", metavar="N", help=f"Length of the list, 1 to {LONGEST}.")
     ] = 10,
     device: options.Device = None,
-    root: Root = Path("runs"),
+    root: options.Root = Path("runs"),
     allow_package: options.AllowPackage = None,
     as_json: options.Json = False,
     progress: options.Bars = None,

@@ -24,9 +24,7 @@ def sync(
             show_default=False,
         ),
     ] = None,
-    root: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the runs, as `recsys train` named it.")
-    ] = Path("runs"),
+    root: options.Root = Path("runs"),
     uri: Annotated[
         str | None,
         typer.Option(

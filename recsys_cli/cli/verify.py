@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_cli.cli import options, output
-from recsys_cli.cli.compare_runs import Root
 from recsys_cli.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -19,19 +18,14 @@ NOT_REPRODUCED = 1
 
 
 def verify(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN", help="Folder of a run, or its name or id in --root.", show_default=False
-        ),
-    ],
+    run: options.Run,
     rerun: Annotated[
         bool,
         typer.Option(
             "--rerun/--no-rerun", help="Train again too, as long as it took the first time."
         ),
     ] = True,
-    root: Root = Path("runs"),
+    root: options.Root = Path("runs"),
     config_dir: options.ConfigDir = None,
     allow_package: options.AllowPackage = None,
     as_json: options.Json = False,
