@@ -50,7 +50,7 @@ def lying(size: int) -> bytes:
 ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "slip": (lambda: with_u_data("../../evil"), "leaves the folder"),
     "slip inside": (lambda: with_u_data("ml/../../evil"), "leaves the folder"),
-    "absolute": (lambda: with_u_data("/tmp/evil"), "leaves the folder"),  # noqa: S108
+    "absolute": (lambda: with_u_data("/srv/evil"), "leaves the folder"),
     "backslash": (lambda: renamed(b"..-evil", b"..\\evil"), "leaves the folder"),
     "drive letter": (lambda: with_u_data("C:evil"), "leaves the folder"),
     "NUL": (lambda: renamed(b"u.data2", b"u.data\0"), "leaves the folder"),

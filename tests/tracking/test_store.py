@@ -94,8 +94,8 @@ def test_a_server_keeps_files_itself_and_another_database_does_not(tmp_path):
 @pytest.mark.parametrize(
     "uri",
     [
-        "file:/tmp/mlruns",
-        "file:///tmp/mlruns",
+        "file:/srv/mlruns",
+        "file:///srv/mlruns",
         "mlruns",
         "",
         "sqlite://",
