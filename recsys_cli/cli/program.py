@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from recsys_cli import __version__
 from recsys_cli.cli import (
+    compare,
     compare_devices,
     compare_runs,
     completion,
@@ -35,6 +36,7 @@ from recsys_cli.cli.stopping import INTERRUPTED, LINE, TERMINATED, Terminated
 
 COMMANDS = (
     train.train,
+    compare.compare,
     compare_devices.compare_devices,
     compare_runs.compare_runs,
     evaluate.evaluate,

@@ -1,0 +1,220 @@
+"""What `recsys compare` is going to do, checked before anything is read or written.
+
+Each model is tuned by a search of its own, all with the same budget, for the best validation value. Simple models that
+have nothing to tune stand beside them, so that nobody takes a badly tuned net for a bad idea.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recsys_cli import catalogue, plain_yaml
+from recsys_cli.config import Config, load, parse
+from recsys_cli.errors import ConfigError, nearest
+from recsys_cli.sweeps.plan import Plan, make_plan
+from recsys_cli.sweeps.ready import ready_space
+from recsys_cli.sweeps.space import SAME_IN_ALL
+
+YARDSTICKS = ("popularity", "recent_popularity", "ease")  # in every table
+FOR_MANY_ITEMS = "item_knn"  # instead of the last, whose matrix grows with the square of the items
+MOST_ITEMS = 10_000
+TRIALS, SEEDS = 10, 5
+FOLDER = "comparisons"
+OF_ALL = (*SAME_IN_ALL, "filter", "device", "seed", "preset")  # the rest is for the tuned models
+
+
+class Preset(BaseModel):
+    """A comparison as a file: `comparison/NAME.yaml` in a configuration folder.
+
+    Attributes:
+        models: What is tuned and compared.
+        overrides: Settings that all have in common: data, split, filter.
+        spaces: Model -> what is searched instead of its ready space.
+        reference: The one that the others are set against.
+        trials: Of each search.
+        seeds: With how many seeds each best setting is trained.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: Annotated[list[str], Field(min_length=1)]
+    overrides: list[str] = []
+    spaces: dict[str, list[str]] = {}
+    reference: str = ""
+    trials: Annotated[int, Field(ge=1)] = TRIALS
+    seeds: Annotated[int, Field(ge=1)] = SEEDS
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A comparison that has been checked and not begun.
+
+    Attributes:
+        name: That of its folder.
+        settings: Those of the first model as its file has them: data, split and rules are the same for all.
+        searches: Model -> its search, in the order of the table.
+        yardsticks: Models without a search, as their files have them.
+        reference: The model that the others are set against.
+        metrics: Keys that are compared; the first is the one that is tuned for.
+        seeds: With which each best setting is trained.
+        overrides: Said to every model.
+        folders: The user's own configuration folders.
+    """
+
+    name: str
+    settings: Config
+    searches: dict[str, Plan]
+    yardsticks: tuple[str, ...]
+    reference: str
+    metrics: tuple[str, ...]
+    seeds: tuple[int, ...]
+    overrides: tuple[str, ...]
+    folders: tuple[Path, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where its table and the measured runs are."""
+        return Path(self.settings.tree["root"]) / FOLDER / self.name
+
+    def run_folder(self, model: str, seed: int) -> Path:
+        """Where the run of a model with a seed is."""
+        return self.folder / f"{model}-seed-{seed}"
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What must be the same for a comparison to be gone on with."""
+        searched = {
+            model: [plan.sampler, plan.total, plan.settings.hash, *map(str, _typed(plan))]
+            for model, plan in self.searches.items()
+        }
+        return {
+            "searches": searched,
+            "yardsticks": list(self.yardsticks),
+            "reference": self.reference,
+            "metrics": list(self.metrics),
+            "seeds": list(self.seeds),
+        }
+
+
+def read_preset(name: str, config_dirs: Sequence[Path] = ()) -> Preset:
+    """The comparison of this name.
+
+    Raises:
+        ConfigError: There is none, or its file is not as it should be.
+    """
+    path = catalogue.find(catalogue.COMPARISON, name, config_dirs).path
+    try:
+        return Preset.model_validate(plain_yaml.load(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {at}: {first['msg'].lower()}") from None
+
+
+def make_contest(
+    preset: Preset,
+    overrides: Sequence[str] = (),
+    *,
+    reference: str | None = None,
+    metrics: Sequence[str] = (),
+    name: str | None = None,
+    config_dirs: Sequence[Path] = (),
+) -> Contest:
+    """Check everything about a comparison that can be checked without reading data.
+
+    Args:
+        preset: Models, budget and what they have in common.
+        overrides: Over those of the preset. Settings of a model or trainer are for the tuned models.
+        reference: None = that of the preset, else the first model.
+        metrics: Keys compared beside the one that is tuned for.
+        name: Of a comparison to begin or to go on with; None = a new one.
+        config_dirs: The user's own configuration folders.
+
+    Raises:
+        ConfigError: Naming the model, key or value and what to write instead.
+    """
+    models = list(preset.models)
+    if repeated := [model for model in models if models.count(model) > 1]:
+        raise ConfigError(f"{repeated[0]} is named twice", "name different models")
+    against = reference or preset.reference or models[0]
+    if against not in models:
+        raise ConfigError(
+            f"--reference {against} is not among the models", nearest(against, models)
+        )
+    said = [*preset.overrides, *overrides]
+    common = _common(said, config_dirs)
+    seed = load([f"model={models[0]}", *common], config_dirs).tree["seed"]
+    name = (
+        name or f"{'-'.join(models)[:60]}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    )
+    searches = {
+        model: make_plan(
+            [
+                f"model={model}",
+                *said,
+                *(preset.spaces.get(model) or ready_space(model, config_dirs)),
+            ],
+            config_dirs=config_dirs,
+            sampler="tpe",
+            trials=preset.trials,
+            name=f"{name}-{model}",
+        )
+        for model in models
+    }
+    first = searches[models[0]].settings
+    yardsticks = tuple(model for model in YARDSTICKS if model not in models)
+    others = [plan.settings for plan in searches.values()]
+    others += [load([f"model={model}", *common], config_dirs) for model in yardsticks]
+    for other in others:
+        _same_question(first, other)
+    primary = str(first.tree["evaluation"]["primary"])
+    return Contest(
+        name=name,
+        settings=first,
+        searches=searches,
+        yardsticks=yardsticks,
+        reference=against,
+        metrics=tuple(dict.fromkeys([primary, *metrics])),
+        seeds=tuple(range(seed, seed + preset.seeds)),
+        overrides=tuple(common),
+        folders=tuple(config_dirs),
+    )
+
+
+def _common(overrides: Sequence[str], config_dirs: Sequence[Path]) -> list[str]:
+    """Those overrides that a model without a search takes too."""
+    parsed = parse(overrides, config_dirs)
+    return [
+        text
+        for text, override in zip(overrides, parsed, strict=True)
+        if override.key_or_group.split(".")[0] in OF_ALL
+    ]
+
+
+def _same_question(first: Config, other: Config) -> None:
+    """Refuse models that bring another data set, split or rule of evaluation with them."""
+    for key in (*SAME_IN_ALL, "filter"):
+        if first.tree.get(key) != other.tree.get(key):
+            models = [config.choices["model"] for config in (first, other)]
+            raise ConfigError(
+                f"{models[0]} and {models[1]} answer different questions: {key} is not the same",
+                f"say it for all: {key}=NAME",
+            )
+
+
+def _typed(plan: Plan) -> list[str]:
+    return [*plan.space.fixed, *(axis.typed for axis in plan.space.axes)]
+
+
+def digest(definition: dict[str, Any]) -> str:
+    """SHA-256 of a definition, by which a comparison is known again."""
+    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()

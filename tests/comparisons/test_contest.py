@@ -1,0 +1,94 @@
+"""A comparison before it begins: what is refused, and what each model is told."""
+
+from dataclasses import replace
+
+import pytest
+
+from recsys_cli import catalogue
+from recsys_cli.comparisons.contest import Preset, digest, make_contest, read_preset
+from recsys_cli.errors import ConfigError
+
+BASE = ["data=demo", "tracking=none"]
+SPACES = {"mf": ["model.rank=8,16"], "deep": ["model.dim=8,16"], "ease": ["model.l2=10,100"]}
+
+
+def contest(models=("mf", "deep"), overrides=BASE, **more):
+    preset = {"trials": 2, "spaces": SPACES}
+    preset |= {name: more.pop(name) for name in ("trials", "seeds", "spaces") if name in more}
+    return make_contest(Preset(models=list(models), **preset), overrides, name="c", **more)
+
+
+def test_each_model_is_searched_in_its_ready_space_with_the_same_budget():
+    made = contest(trials=7, spaces={})
+
+    assert list(made.searches) == ["mf", "deep"]
+    assert {plan.total for plan in made.searches.values()} == {7}
+    keys = [axis.name for axis in made.searches["deep"].space.axes]
+    assert "model.widths" in keys
+    assert "trainer.lr" in keys
+
+
+def test_simple_models_stand_beside_the_tuned_ones_unless_they_are_tuned_themselves():
+    assert contest().yardsticks == ("popularity", "recent_popularity", "ease")
+    assert contest(["mf", "ease"]).yardsticks == ("popularity", "recent_popularity")
+
+
+def test_settings_of_models_and_trainers_go_to_the_tuned_models_only():
+    made = contest(overrides=[*BASE, "trainer.epochs=3", "data.events=2000"])
+
+    assert "trainer.epochs=3" in made.searches["mf"].space.fixed
+    assert "trainer.epochs=3" not in made.overrides
+    assert "data.events=2000" in made.overrides
+
+
+def test_seeds_are_counted_from_the_one_that_was_said():
+    assert contest(overrides=[*BASE, "seed=7"], seeds=3).seeds == (7, 8, 9)
+
+
+def test_the_metric_that_is_tuned_for_comes_first():
+    assert contest(metrics=["recall_at_20", "ndcg_at_10"]).metrics == ("ndcg_at_10", "recall_at_20")
+
+
+def test_what_changes_the_numbers_changes_the_definition():
+    made = contest()
+    others = [
+        contest(),
+        replace(made, seeds=(0, 1)),
+        replace(made, reference="deep"),
+        replace(made, yardsticks=()),
+        contest(overrides=[*BASE, "data.events=2000"]),
+        contest(spaces=SPACES | {"mf": ["model.rank=8,32"]}),
+    ]
+    same = [digest(other.definition) == digest(made.definition) for other in others]
+    assert same == [True, False, False, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("models", "more", "says"),
+    [
+        (["mf", "mf"], {}, "mf is named twice"),
+        (["mf", "depe"], {}, "deep"),
+        (["mf", "deep"], {"reference": "def"}, "--reference def"),
+        (["mf", "deep"], {"overrides": [*BASE, "model.rank=8"]}, "model.rank"),
+        (["mf", "deep"], {"overrides": ["data=nope"]}, "nope"),
+        (["mf", "deep"], {"spaces": SPACES | {"mf": ["model.rang=8,16"]}}, "rang"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(models, more, says):
+    with pytest.raises(ConfigError) as refused:
+        contest(models, **more)
+    assert says in refused.value.line
+    assert "\n" not in refused.value.line
+
+
+@pytest.mark.parametrize("name", catalogue.names(catalogue.COMPARISON))
+def test_every_comparison_of_ours_can_be_begun(name):
+    preset = read_preset(name)
+    assert make_contest(preset, ["tracking=none"], name="c").reference in preset.models
+
+
+def test_a_broken_comparison_file_is_named_with_its_key(tmp_path):
+    (tmp_path / "comparison").mkdir()
+    (tmp_path / "comparison" / "mine.yaml").write_text("# Mine\nmodels: [mf]\ntrails: 3\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: trails"):
+        read_preset("mine", [tmp_path])
