@@ -21,7 +21,6 @@ from recsys_cli.models.baselines.item_knn import ItemKNN
 from recsys_cli.models.baselines.popularity import Popularity
 from recsys_cli.models.baselines.pure_svd import PureSVD
 from recsys_cli.models.baselines.rp3beta import RP3Beta
-from recsys_cli.models.baselines.slim import SLIM
 from recsys_cli.seeds import isolated
 
 pytestmark = pytest.mark.realdata
@@ -176,27 +175,10 @@ def _rows_of_100k(n):
             (0.3596, 0.2283, 0.2759),
             0.003,
         ),
-        "slim": (
-            SLIM(
-                n_items=n,
-                alpha=0.2225,
-                l1_ratio=1.13e-4,
-                neighbours=605,
-                max_sweeps=1000,
-                tolerance=1e-6,
-            ),
-            (0.3770, 0.2441, 0.2957),
-            0.6e-4,
-        ),
     }
 
 
-SLOW = pytest.param("slim", marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize(
-    "name", ["popularity", "ease", "rp3beta", "item_knn", "pure_svd", "ials", SLOW]
-)
+@pytest.mark.parametrize("name", ["popularity", "ease", "rp3beta", "item_knn", "pure_svd", "ials"])
 def test_ml_100k(ml_100k, name):
     with isolated(0, "init"):
         model, published, spread = _rows_of_100k(ml_100k.train.n_items)[name]
