@@ -23,6 +23,7 @@ from recsys_cli.errors import ConfigError, nearest
 from recsys_cli.sweeps.plan import Plan, make_plan
 from recsys_cli.sweeps.ready import ready_space
 from recsys_cli.sweeps.space import SAME_IN_ALL
+from recsys_cli.sweeps.space import read as read_space
 
 YARDSTICKS = ("popularity", "recent_popularity", "ease")  # in every table
 FOR_MANY_ITEMS = "item_knn"  # instead of the last, whose matrix grows with the square of the items
@@ -150,23 +151,22 @@ def make_contest(
         raise ConfigError(
             f"--reference {against} is not among the models", nearest(against, models)
         )
-    said = [*preset.overrides, *overrides]
+    said = _over(preset.overrides, overrides, config_dirs)
     common = _common(said, config_dirs)
     seed = load([f"model={models[0]}", *common], config_dirs).tree["seed"]
     name = (
         name or f"{'-'.join(models)[:60]}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     )
     searches = {
-        model: make_plan(
+        model: _search(
             [
                 f"model={model}",
                 *said,
                 *(preset.spaces.get(model) or ready_space(model, config_dirs)),
             ],
-            config_dirs=config_dirs,
-            sampler="tpe",
-            trials=preset.trials,
-            name=f"{name}-{model}",
+            preset.trials,
+            f"{name}-{model}",
+            config_dirs,
         )
         for model in models
     }
@@ -188,6 +188,26 @@ def make_contest(
         overrides=tuple(common),
         folders=tuple(config_dirs),
     )
+
+
+def _search(overrides: list[str], trials: int, name: str, config_dirs: Sequence[Path]) -> Plan:
+    """A search with this budget; of a space with no more points than that, all of them."""
+    size = read_space(overrides, config_dirs).size
+    all_points = size is not None and size <= trials
+    return make_plan(
+        overrides,
+        config_dirs=config_dirs,
+        sampler="grid" if all_points else "tpe",
+        trials=None if all_points else trials,
+        name=name,
+    )
+
+
+def _over(kept: Sequence[str], typed: Sequence[str], config_dirs: Sequence[Path]) -> list[str]:
+    """Overrides of a file, but for those whose key was typed too, then what was typed."""
+    keys = {override.key_or_group for override in parse(typed, config_dirs)}
+    pairs = zip(kept, parse(kept, config_dirs), strict=True)
+    return [*(text for text, override in pairs if override.key_or_group not in keys), *typed]
 
 
 def _common(overrides: Sequence[str], config_dirs: Sequence[Path]) -> list[str]:

@@ -28,6 +28,11 @@ def test_each_model_is_searched_in_its_ready_space_with_the_same_budget():
     assert "trainer.lr" in keys
 
 
+def test_a_space_with_fewer_points_than_trials_is_searched_to_its_end():
+    plan = contest(trials=7).searches["mf"]
+    assert (plan.sampler, plan.total) == ("grid", 2)
+
+
 def test_simple_models_stand_beside_the_tuned_ones_unless_they_are_tuned_themselves():
     assert contest().yardsticks == ("popularity", "recent_popularity", "ease")
     assert contest(["mf", "ease"]).yardsticks == ("popularity", "recent_popularity")
@@ -49,6 +54,16 @@ def test_the_metric_that_is_tuned_for_comes_first():
     assert contest(metrics=["recall_at_20", "ndcg_at_10"]).metrics == ("ndcg_at_10", "recall_at_20")
 
 
+def test_what_is_typed_goes_over_the_file():
+    kept = Preset(
+        models=["mf", "deep"], overrides=["data=ml-20m", "filter=positives"], spaces=SPACES
+    )
+    made = make_contest(kept, ["tracking=none", "data=demo"], name="c")
+
+    assert made.overrides == ("filter=positives", "tracking=none", "data=demo")
+    assert made.settings.choices["data"] == "demo"
+
+
 def test_what_changes_the_numbers_changes_the_definition():
     made = contest()
     others = [
@@ -56,11 +71,12 @@ def test_what_changes_the_numbers_changes_the_definition():
         replace(made, seeds=(0, 1)),
         replace(made, reference="deep"),
         replace(made, yardsticks=()),
+        contest(trials=1),
         contest(overrides=[*BASE, "data.events=2000"]),
         contest(spaces=SPACES | {"mf": ["model.rank=8,32"]}),
     ]
     same = [digest(other.definition) == digest(made.definition) for other in others]
-    assert same == [True, False, False, False, False, False]
+    assert same == [True, *[False] * 6]
 
 
 @pytest.mark.parametrize(
