@@ -20,7 +20,7 @@ from recsys_cli.evaluation.category_metrics import check_categories
 from recsys_cli.evaluation.prediction import predictor
 from recsys_cli.evaluation.protocol import RankingProtocol
 from recsys_cli.evaluation.values_protocol import ValuesProtocol
-from recsys_cli.footprint import check_room, estimate
+from recsys_cli.footprint import Footprint, check_room, estimate
 from recsys_cli.models.contract import SaysHow
 from recsys_cli.progress import Progress
 from recsys_cli.seeds import isolated
@@ -39,6 +39,22 @@ class Stopwatch:
         start = time.perf_counter()
         yield
         self.seconds[f"{what}_seconds"] = time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Draft:
+    """All but the model; `make` builds it, for the sizes of the data set unless others are given."""
+
+    interactions: Interactions
+    split: Split
+    make: Callable[..., Any]
+    trainer: Any
+    protocol: Any
+    device: Device
+
+    def footprint(self) -> Footprint | None:
+        """What the rest of the run will need; None where the model tells nothing before it is built."""
+        return estimate(self.make, train=self.split.train, trainer=self.trainer)
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,20 @@ def prepare(config: Config, *, progress: Progress, stopwatch: Stopwatch | None =
         RecsysError: Data, split or model cannot be had.
     """
     clock = stopwatch or Stopwatch()
+    draft = sketch(config, progress=progress, stopwatch=clock)
+    with draft.device.active():
+        if not draft.device.is_accelerator and (needed := draft.footprint()) is not None:
+            check_room(needed, model=config.choices["model"])
+        return complete(draft, config, stopwatch=clock)
+
+
+def sketch(config: Config, *, progress: Progress, stopwatch: Stopwatch | None = None) -> Draft:
+    """Build everything but the model, of which it is then known how large it will be.
+
+    Raises:
+        RecsysError: Data or split cannot be had.
+    """
+    clock = stopwatch or Stopwatch()
     tree = config.tree
     device: Device = build(tree["device"], key="device")
     protocol = build(tree["evaluation"], key="evaluation")
@@ -82,18 +112,27 @@ def prepare(config: Config, *, progress: Progress, stopwatch: Stopwatch | None =
         progress.note(said)
     with device.active():
         interactions, split = load_and_split(config, progress=progress, stopwatch=clock)
-        trainer = build(tree["trainer"], key="trainer", seed=tree["seed"])
-        sizes = {"n_users": split.n_users, "n_items": split.n_items}
-        make = partial(build, tree["model"], key="model", **sizes)
-        if not device.is_accelerator:
-            _check_room(make, split, trainer, config)
-        with clock("build"), isolated(tree["seed"], "init"), _room_for_model(device):
-            model = make().to(device.torch)
-        _check_fits(model, split, protocol, config.choices["model"])
-        _check_validation(trainer, split)
-        ours = isinstance(trainer, ClosedFormTrainer | GradientTrainer)
-        engine = trainer.engine_for(model, device) if ours else "a trainer of your own"
-    return Prepared(interactions, split, model, trainer, protocol, device, engine)
+    trainer = build(tree["trainer"], key="trainer", seed=tree["seed"])
+    sizes = {"n_users": split.n_users, "n_items": split.n_items}
+    make = partial(build, tree["model"], key="model", **sizes)
+    return Draft(interactions, split, make, trainer, protocol, device)
+
+
+def complete(draft: Draft, config: Config, *, stopwatch: Stopwatch | None = None) -> Prepared:
+    """Build the model of a draft, on its device and with the device's threads active.
+
+    Raises:
+        RecsysError: The model cannot be had, or does not go with the data, the split or the trainer.
+    """
+    clock = stopwatch or Stopwatch()
+    split, trainer, protocol, device = draft.split, draft.trainer, draft.protocol, draft.device
+    with clock("build"), isolated(config.tree["seed"], "init"), _room_for_model(device):
+        model = draft.make().to(device.torch)
+    _check_fits(model, split, protocol, config.choices["model"])
+    _check_validation(trainer, split)
+    ours = isinstance(trainer, ClosedFormTrainer | GradientTrainer)
+    engine = trainer.engine_for(model, device) if ours else "a trainer of your own"
+    return Prepared(draft.interactions, split, model, trainer, protocol, device, engine)
 
 
 def load_and_split(
@@ -167,12 +206,6 @@ def announce(ready: Prepared, config: Config, progress: Progress) -> None:
     )
     if caution := split.caution():
         progress.note(caution)
-
-
-def _check_room(make: Callable[[], Any], split: Split, trainer: Any, config: Config) -> None:
-    needed = estimate(make, train=split.train, trainer=trainer)
-    if needed is not None:
-        check_room(needed, model=config.choices["model"])
 
 
 def _check_fits(model: Any, split: Split, protocol: Any, name: str) -> None:

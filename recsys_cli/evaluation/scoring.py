@@ -88,7 +88,7 @@ def rank(
     )
     n_seen_targets = 0
     size = rows_per_block(holdout.history.n_items)
-    scannable = _scan_pays(len(users) * holdout.history.n_items, device, protocol, progress)
+    scannable = scan_pays(len(users) * holdout.history.n_items, device, protocol, progress)
     buffer: Tensor | None = None
     with evaluating(model), progress.bar(f"evaluate {what}", len(users), "users") as bar:
         for start in range(0, len(users), size):
@@ -160,7 +160,7 @@ def _read(
     return top, values, int(masked.sum())
 
 
-def _scan_pays(
+def scan_pays(
     n_scores: int, device: torch.device, protocol: RankingProtocol, progress: Progress
 ) -> bool:
     """Whether the compiled scan can do it and is worth its loading; it is ready then. The lists are the same."""

@@ -129,7 +129,7 @@ class GradientTrainer:
     def _engine(self, model: Any, device: Device) -> Literal["kernel", "torch"]:
         return choose_engine(self.engine, model, device, self.optimiser, self.batch_size)
 
-    def _steps(
+    def steps(
         self,
         model: Any,
         optimiser: torch.optim.Optimizer,
@@ -137,6 +137,7 @@ class GradientTrainer:
         device: Device,
         progress: Progress,
     ) -> Steps:
+        """What takes the steps of this model's epochs."""
         if self._engine(model, device) == "torch":
             return TorchSteps(model, optimiser, self.batches(model, train, device))
         batches = kernel_batches(model, train, device, seed=self.seed, progress=progress)
@@ -174,7 +175,7 @@ class GradientTrainer:
             ResourceError: A checkpoint cannot be written.
         """
         optimiser = make_optimiser(self.optimiser, model.parameters(), self.lr)
-        steps = self._steps(model, optimiser, train, device, progress)
+        steps = self.steps(model, optimiser, train, device, progress)
         state = TrainingState(
             model,
             optimiser,

@@ -170,7 +170,7 @@ def test_a_scan_has_the_same_results(monkeypatch, metrics, exclude_seen):
     scans = []
     monkeypatch.setattr(scoring, "scan", lambda *given: scans.append(given) or scan(*given))
     with monkeypatch.context() as patch:
-        patch.setattr(scoring, "_scan_pays", lambda *given: False)
+        patch.setattr(scoring, "scan_pays", lambda *given: False)
         plain = case.evaluate(rules)
     assert not scans
     monkeypatch.setattr(scoring, "SCAN_FROM_SCORES", 0)
@@ -189,4 +189,4 @@ def test_scores_of_another_kind_are_not_scanned(monkeypatch):
     case = random_case(5, 30)
     rules = protocol(["recall"], [2])
     assert evaluate(Table(case.scores.astype(np.float64)), case.holdout(), rules, device=CPU)
-    assert not scoring._scan_pays(1 << 28, torch.device("meta"), rules, Silent())
+    assert not scoring.scan_pays(1 << 28, torch.device("meta"), rules, Silent())
