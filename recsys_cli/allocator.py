@@ -23,3 +23,9 @@ def keep_freed_memory() -> bool:
     mallopt = ctypes.CDLL("libc.so.6").mallopt
     settings = {MMAP_THRESHOLD: 1 << 30, TRIM_THRESHOLD: (1 << 31) - 1, TOP_PAD: 64 << 20}
     return all(mallopt(name, value) == 1 for name, value in settings.items())
+
+
+def give_back_freed_memory() -> None:
+    """Let glibc give back to the system what it keeps; other C libraries are left alone."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -21,6 +21,7 @@ from recsys_cli.cli import (
     metrics,
     models,
     output,
+    plan,
     recommend,
     reproduce,
     stderr,
@@ -36,6 +37,7 @@ from recsys_cli.cli.stopping import INTERRUPTED, LINE, TERMINATED, Terminated
 
 COMMANDS = (
     train.train,
+    plan.plan,
     compare.compare,
     compare_devices.compare_devices,
     compare_runs.compare_runs,

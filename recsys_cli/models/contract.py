@@ -60,6 +60,15 @@ class TellsMemory(Protocol):
 
 
 @runtime_checkable
+class TellsWork(Protocol):
+    """A closed form whose work does not grow as the events do."""
+
+    def work(self, train: Interactions) -> float:
+        """How much `fit` has to do, in a unit of its own: of use is how it grows from one data set to another."""
+        ...
+
+
+@runtime_checkable
 class SolvesByKernel(Protocol):
     """A closed form that a compiled kernel can work out too, on a CPU."""
 

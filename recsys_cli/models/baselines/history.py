@@ -25,6 +25,11 @@ def incidence(interactions: Interactions) -> sparse.csr_array:
     return matrix
 
 
+def n_meetings(interactions: Interactions) -> float:
+    """How often two items meet in a user's history: what a sparse product of items by items adds up."""
+    return float(np.square(np.diff(interactions.offsets), dtype=np.float64).sum())
+
+
 def gram(matrix: sparse.csr_array) -> NDArray[np.float64]:
     """How many users each two items share, items x items; the diagonal is each item's users.
 

@@ -110,6 +110,11 @@ class IALS(nn.Module):
         one = self.item_vectors[:1]
         self._descend(sparse.csr_array(np.ones((1, 1))), one, one.clone())
 
+    def work(self, train: Interactions) -> float:
+        """Each event from both sides, and a product with the vectors' own square matrix for each vector."""
+        rank = self.item_vectors.shape[1]
+        return 4.0 * len(train) + float(train.n_users + train.n_items) * rank
+
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """All vectors in two forms, and the systems of a block of rows with their factors."""
         rank = self.item_vectors.shape[1]

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
 from recsys_cli.errors import ModelError
-from recsys_cli.models.baselines.history import BLOCK_ITEMS, incidence, multi_hot
+from recsys_cli.models.baselines.history import BLOCK_ITEMS, incidence, multi_hot, n_meetings
 from recsys_cli.models.baselines.neighbours import ItemNeighbours
 
 Similarity = Literal["cosine", "jaccard", "tfidf", "bm25"]
@@ -77,6 +77,10 @@ class ItemKNN(nn.Module):
             alike = self._alike(dot, squares[block, None], squares[None, :])
             alike[np.arange(len(alike)), start + np.arange(len(alike))] = 0.0
             self.nearest.keep_strongest(start, alike)
+
+    def work(self, train: Interactions) -> float:
+        """The meetings of items, and some passes over all pairs of items."""
+        return n_meetings(train) + 10 * float(train.n_items) ** 2
 
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """A block of items by items in 64 bits, some times over."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
-from recsys_cli.models.baselines.history import BLOCK_ITEMS, incidence, multi_hot
+from recsys_cli.models.baselines.history import BLOCK_ITEMS, incidence, multi_hot, n_meetings
 from recsys_cli.models.baselines.neighbours import ItemNeighbours, strongest
 
 
@@ -61,6 +61,10 @@ class RP3Beta(nn.Module):
         starts_by_end = ends_by_start.T.tocsr()
         for start in range(0, self.n_items, BLOCK_ITEMS):
             self.nearest.keep_strongest(start, starts_by_end[start : start + BLOCK_ITEMS].toarray())
+
+    def work(self, train: Interactions) -> float:
+        """The meetings of items, and some passes over all pairs of items."""
+        return n_meetings(train) + 20 * float(train.n_items) ** 2
 
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """A block of items by items in 64 bits, twice, and what is kept of all walks, twice."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
 from recsys_cli.errors import ModelError
-from recsys_cli.models.baselines.history import gram, incidence, multi_hot
+from recsys_cli.models.baselines.history import gram, incidence, multi_hot, n_meetings
 from recsys_cli.models.baselines.neighbours import ItemNeighbours
 
 BLOCK_ROWS = 32
@@ -87,6 +87,10 @@ class SLIM(nn.Module):
                 "make model.max_sweeps, model.tolerance or model.alpha larger",
             )
         self.nearest.keep_strongest(0, weights.T.cpu().numpy())
+
+    def work(self, train: Interactions) -> float:
+        """A sweep is as the cube of the items; how many there are is taken to be the same."""
+        return float(train.n_items) ** 3 + 50 * n_meetings(train)
 
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """Items by items: what items share, the weights and those that move, and 64 bits to find the strongest."""

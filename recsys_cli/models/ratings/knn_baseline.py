@@ -87,6 +87,11 @@ class KNNBaseline(nn.Module):
         self.residuals = torch.from_numpy(by_item.data).to(expected) - expected
         self.item_starts.copy_(torch.from_numpy(by_item.indptr))
 
+    def work(self, train: Interactions) -> float:
+        """The meetings of users at items, and some passes over all pairs of users."""
+        meetings = float(np.square(train.item_counts, dtype=np.float64).sum())
+        return meetings + 10 * float(train.n_users) ** 2
+
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """A block of users by users in 64 bits, some times over."""
         return 3 * 8 * min(BLOCK_USERS, train.n_users) * train.n_users

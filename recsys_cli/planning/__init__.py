@@ -1,0 +1,1 @@
+"""What a training will need in time, memory and disk, told without training."""
