@@ -156,7 +156,18 @@ class PairBatches:
             negatives = self._unseen.draw(users, self._negatives, draws)  # users are in order here
             order = torch.randperm(stop - start, generator=shuffle).to(self._device)
             for rows in torch.split(order, self._batch_size):
-                yield Pairs(users[rows], items[rows], negatives[rows])
+                yield Pairs(
+                    users.index_select(0, rows),
+                    items.index_select(0, rows),
+                    _pick(negatives, rows),
+                )
+
+
+def _pick(negatives: Int64[Tensor, "events count"], rows: Int64[Tensor, " batch"]) -> Tensor:
+    """`negatives[rows]`; single numbers are picked several times as fast as rows of one number."""
+    if negatives.shape[1] > 1:
+        return negatives.index_select(0, rows)
+    return negatives.flatten().index_select(0, rows)[:, None]
 
 
 def _rows_of(

@@ -113,7 +113,13 @@ class Trained(Protocol):
 
 @runtime_checkable
 class HasKernel(Protocol):
-    """A `Trained` model of pairs whose steps a compiled kernel can take too, on a CPU and an event at a time."""
+    """A `Trained` model of pairs whose steps a compiled kernel can take too, on a CPU and an event at a time.
+
+    Attributes:
+        negatives: Unseen items drawn for each event.
+    """
+
+    negatives: int
 
     @property
     def events_at_once(self) -> int:

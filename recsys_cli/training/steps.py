@@ -139,8 +139,9 @@ def kernel_batches(
     from recsys_cli.models.kernels.compiling import warm
     from recsys_cli.models.kernels.negatives import CompiledUnseenItems
 
-    nothing = torch.zeros((0, 1), dtype=torch.long)
-    none = Pairs(nothing[:, 0], nothing[:, 0], nothing)
+    nothing = torch.zeros((0, model.negatives), dtype=torch.long)
+    no_codes = nothing.flatten()
+    none = Pairs(no_codes, no_codes, nothing)
     warm(progress, CompiledUnseenItems.compile, lambda: model.descend(none, 0.0, None))
     return PairBatches(
         train,

@@ -93,11 +93,13 @@ class MF(nn.Module):
     ) -> float:
         """A step of `loss` for each pair by itself, by a compiled kernel: see `contract.HasKernel`."""
         from recsys_cli.models.kernels.factorisation import LOSSES, Rule, Tables, descend
+        from recsys_cli.models.kernels.one_negative import descend_one
 
+        take_steps = descend_one if pairs.negatives.shape[1] == 1 else descend
         parameters = (self.users, self.user_bias, self.items, self.item_bias, self.mean)
         untrained = torch.zeros(0)
         held = [untrained if sums is None else sums.get(table, untrained) for table in parameters]
-        return descend(
+        return take_steps(
             pairs.users.numpy(),
             pairs.items.numpy(),
             pairs.negatives.numpy(),

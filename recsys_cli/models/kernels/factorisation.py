@@ -96,8 +96,8 @@ def descend(
         if rule.of_items:
             _move_numbers(c, at, pull, count, sum_c, rule)
         if rule.of_users:
-            _move_number(b, user, pulled + TWO * rule.l2 * b[user, 0], sum_b, rule)
-            _move_number(mean, 0, pulled, sum_mean, rule)
+            move_number(b, user, pulled + TWO * rule.l2 * b[user, 0], sum_b, rule)
+            move_number(mean, 0, pulled, sum_mean, rule)
     mean_loss: float = total / max(users.shape[0], 1)
     return mean_loss
 
@@ -243,11 +243,11 @@ def _move_numbers(c: Table, at: Codes, pull: Table, count: Table, sums: Table, r
     for s in range(at.shape[0]):
         if count[s] > ZERO:
             decay = TWO * rule.l2 * count[s] / np.float32(at.shape[0])
-            _move_number(c, at[s], pull[s] + decay * c[at[s], 0], sums, rule)
+            move_number(c, at[s], pull[s] + decay * c[at[s], 0], sums, rule)
 
 
 @part
-def _move_number(table: Table, row: int, gradient: Any, sums: Table, rule: Rule) -> None:
+def move_number(table: Table, row: int, gradient: Any, sums: Table, rule: Rule) -> None:
     """Move a row of one number."""
     lr = rule.lr
     if rule.adaptive:

@@ -19,15 +19,18 @@ class CompiledUnseenItems(UnseenItems):
     def compile() -> None:
         """Have the kernel ready."""
         codes = np.zeros(1, np.int64)
-        _nth_unseen(codes[:0], codes[None, :0], codes, codes, codes[None, :0], 1)
+        uniform = np.zeros((0, 1), np.float32)
+        _nth_unseen(codes[:0], uniform, codes, codes, codes, codes[None, :0], 1)
 
-    def _unseen(
-        self, users: Int64[Tensor, " batch"], ranks: Int64[Tensor, "batch count"]
+    def draw(
+        self, users: Int64[Tensor, " batch"], count: int, generator: torch.Generator
     ) -> Int64[Tensor, "batch count"]:
-        found = torch.empty_like(ranks)
+        """So many unseen items for each user, with replacement."""
+        found = torch.empty((len(users), count), dtype=torch.long)
         _nth_unseen(
             users.numpy(),
-            ranks.numpy(),
+            torch.rand(len(users), count, generator=generator).numpy(),
+            self.n_unseen.numpy(),
             self._starts.numpy(),
             self._shifted.numpy(),
             found.numpy(),
@@ -39,7 +42,8 @@ class CompiledUnseenItems(UnseenItems):
 @kernel
 def _nth_unseen(
     users: NDArray[np.int64],
-    ranks: NDArray[np.int64],
+    uniform: NDArray[np.float32],
+    n_unseen: NDArray[np.int64],
     starts: NDArray[np.int64],
     shifted: NDArray[np.int64],
     found: NDArray[np.int64],
@@ -49,14 +53,16 @@ def _nth_unseen(
 
     Args:
         users: Codes; the same one often in a row.
-        ranks: Which of the user's unseen items, (events, items).
+        uniform: How far along the user's unseen items each is to be, in [0, 1), (events, items).
+        n_unseen: How many each user has.
         starts: Where each user's seen items begin in `shifted`, and where the last one's end.
         shifted: Seen items less their place among the user's, plus the user's code times `n_items`; ascending.
         found: Is filled in.
         n_items: Size of the catalogue.
     """
-    flat, out = ranks.reshape(-1), found.reshape(-1)
-    count = ranks.shape[1]
+    flat, out = uniform.reshape(-1), found.reshape(-1)
+    count = uniform.shape[1]
+    ranks = np.empty(0, np.int64)
     first = 0
     while first < users.shape[0]:
         user = users[first]
@@ -65,14 +71,19 @@ def _nth_unseen(
             last += 1
         low, high = first * count, last * count
         start, size, base = starts[user], starts[user + 1] - starts[user], user * n_items
+        choices = n_unseen[user]
+        if high - low > ranks.shape[0]:
+            ranks = np.empty(2 * (high - low), np.int64)
         for k in range(low, high):
+            # a float32 product may round up
+            ranks[k - low] = min(np.int64(flat[k] * np.float32(choices)), choices - 1)
             out[k] = start
         while size > 0:
             half = (size + 1) // 2
             for k in range(low, high):
                 # never past the end: half is at most what is left
-                out[k] += half * (shifted[out[k] + half - 1] <= base + flat[k])
+                out[k] += half * (shifted[out[k] + half - 1] <= base + ranks[k - low])
             size -= half
         for k in range(low, high):
-            out[k] += flat[k] - start
+            out[k] += ranks[k - low] - start
         first = last

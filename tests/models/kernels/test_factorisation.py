@@ -42,12 +42,7 @@ def by_torch(model: MF, optimiser: torch.optim.Optimizer, pairs: Pairs) -> float
     return float(np.mean([float(train_step(model, optimiser, event)) for event in events]))
 
 
-@pytest.mark.parametrize(
-    "settings", [{}, {"l2": 0.0}, {"biases": False}, {"negatives": 1}, {"negatives": 20}], ids=str
-)
-@pytest.mark.parametrize("optimiser", ["sgd", "rowwise_adagrad"])
-@pytest.mark.parametrize("loss", ["squared", "logistic", "bpr"])
-def test_it_is_torch_with_batches_of_one(loss, optimiser, settings):
+def assert_it_is_torch(loss, optimiser, settings):
     one = make(loss, **settings)
     other = copy.deepcopy(one)
     pairs = some_pairs(one.negatives)
@@ -59,6 +54,15 @@ def test_it_is_torch_with_batches_of_one(loss, optimiser, settings):
         assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-5), name
         if sums is not None and mine.requires_grad:
             assert torch.allclose(rule.state[mine]["sum"], sums[theirs], rtol=1e-4, atol=1e-6), name
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"l2": 0.0}, {"biases": False}, {"negatives": 20}], ids=str
+)
+@pytest.mark.parametrize("optimiser", ["sgd", "rowwise_adagrad"])
+@pytest.mark.parametrize("loss", ["squared", "logistic", "bpr"])
+def test_it_is_torch_with_batches_of_one(loss, optimiser, settings):
+    assert_it_is_torch(loss, optimiser, settings)
 
 
 def test_a_thousand_negatives_do_not_overflow():
