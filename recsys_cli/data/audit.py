@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_cli.data.distinct import distinct
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.official_split import COLUMN
 from recsys_cli.data.split import Holdout, Split
@@ -158,7 +159,7 @@ def _joint(*sides: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def _known_targets(holdout: Holdout, part: str) -> Finding:
     """Targets whose item their user already had: a leak if it is the very event, or a later one."""
     seen, targets = holdout.seen, holdout.targets
-    pairs = np.unique(_pairs(seen))
+    pairs = distinct(_pairs(seen))
     known = targets.take(np.isin(_pairs(targets), pairs))
     leak = bool(np.isin(*_joint(known.users, seen.users, known.rows, seen.rows)).any())
     if seen.times is not None and known.times is not None and len(known):

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from recsys_cli.data.distinct import distinct
 from recsys_cli.data.interactions import Interactions
 
 
@@ -22,7 +23,7 @@ class UnseenItems:
 
     def __init__(self, interactions: Interactions, device: torch.device) -> None:
         self.n_items = interactions.n_items
-        keys = np.unique(interactions.users.astype(np.int64) * self.n_items + interactions.items)
+        keys = distinct(interactions.users.astype(np.int64) * self.n_items + interactions.items)
         users, items = keys // self.n_items, keys % self.n_items
         sizes = np.bincount(users, minlength=interactions.n_users)
         starts = np.concatenate([[0], np.cumsum(sizes)])

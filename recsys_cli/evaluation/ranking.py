@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from recsys_cli.data.distinct import distinct
 from recsys_cli.data.split import Holdout
 from recsys_cli.errors import DataError
 from recsys_cli.evaluation.beyond import coverage, gini, mean_of_list, self_information
@@ -173,7 +174,7 @@ def _properties(ranking: Ranking, holdout: Holdout, protocol: RankingProtocol) -
     if "popularity" in protocol.metrics:
         properties["popularity"] = torch.from_numpy(history.item_counts).double()
     if "novelty" in protocol.metrics:
-        pairs = np.unique(history.users.astype(np.int64) * history.n_items + history.items)
+        pairs = distinct(history.users.astype(np.int64) * history.n_items + history.items)
         users_with_item = np.bincount(pairs % history.n_items, minlength=history.n_items)
         n_users = max(int((np.diff(history.offsets) > 0).sum()), 1)
         properties["novelty"] = self_information(
