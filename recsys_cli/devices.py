@@ -1,4 +1,4 @@
-"""Where the arithmetic runs: the only file that knows accelerators, threads, synchronisation and peak memory.
+"""Where the arithmetic runs: the only file that knows accelerators, threads, precision, compiling, clocks, memory, energy.
 
 Built on `torch.accelerator`, so that an accelerator that torch learns about later needs no change elsewhere.
 """
@@ -11,13 +11,14 @@ import platform
 import re
 import resource
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from annotated_types import Ge, Le
@@ -27,6 +28,11 @@ from recsys_cli import __version__
 from recsys_cli.allocator import keep_freed_memory
 from recsys_cli.errors import DeviceError, nearest
 from recsys_cli.resources import OUT_OF_MEMORY
+
+PrecisionName = Literal["fp32", "bf16"]
+PRECISIONS: tuple[PrecisionName, ...] = get_args(PrecisionName)
+COMPILERS = ("torch._dynamo", "torch._inductor")
+POWER_METERS = Path("/sys/class/powercap")
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,61 @@ class Device:
         self.synchronize()
         return perf_counter()
 
+    def mark(self) -> Mark:
+        """A moment in this device's work, which `seconds_between` understands; nothing is waited for where it need not be.
+
+        An accelerator notes the moment itself when it gets there; a CPU has done its work by now.
+        """
+        if not self.is_accelerator or self.torch.type == "mps":
+            return self.now()
+        event = torch.Event(self.torch, enable_timing=True)
+        event.record()
+        return event
+
+    def seconds_between(self, start: Mark, end: Mark) -> float:
+        """Seconds of this device's time from one mark to another."""
+        if isinstance(start, float) and isinstance(end, float):
+            return end - start
+        assert isinstance(start, torch.Event)
+        assert isinstance(end, torch.Event)
+        self.synchronize()
+        return float(start.elapsed_time(end)) / 1e3
+
+    @contextmanager
+    def autocast(self, precision: PrecisionName) -> Iterator[None]:
+        """Compute in this precision inside the block: `bf16` = matrix products in it, sums and weights in fp32.
+
+        Raises:
+            DeviceError: The device does not have it.
+        """
+        if precision == "fp32":
+            yield
+            return
+        self._refuse_emulation()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # torch warns, and goes on in fp32
+            try:
+                casting = torch.autocast(self.torch.type, dtype=torch.bfloat16)
+            except (RuntimeError, UserWarning) as error:
+                raise DeviceError(f"not supported: {precision} on {self.name}", "fp32") from error
+        with casting:
+            yield
+
+    def _refuse_emulation(self) -> None:
+        if self.torch.type == "cuda" and not torch.cuda.is_bf16_supported(
+            including_emulation=False
+        ):
+            raise DeviceError(f"not supported: {self.hardware} has no bf16", "fp32")
+
+    def energy_joules(self) -> float | None:
+        """Energy used up to now, by a meter that only goes up; None where the machine does not report it.
+
+        Of a CPU that of its packages (RAPL, whoever uses them), of an NVIDIA GPU that of the board (NVML).
+        """
+        if self.torch.type == "cpu":
+            return _packages_joules()
+        return _board_joules(self.torch) if self.torch.type == "cuda" else None
+
     def release_memory(self) -> None:
         """Give back what nothing refers to any more: the next measurement starts from the same ground."""
         gc.collect()
@@ -105,6 +166,8 @@ class Device:
             error: What was raised while it worked.
         """
         text = next(iter(str(error).splitlines()), "") or type(error).__name__
+        if isinstance(error, DeviceError):
+            return text
         if isinstance(error, MemoryError) or (
             isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(text)
         ):
@@ -124,6 +187,45 @@ class Device:
                 yield
         finally:
             torch.set_num_threads(before)
+
+
+Mark = float | torch.Event
+
+
+class Loss:
+    """The loss of a model as it is wanted: in a precision, compiled or not.
+
+    Compiling happens at the first step, and again where a batch has another shape.
+
+    Args:
+        model: Has `loss`.
+        device: Where it is.
+        precision: Of matrix products.
+        compiled: Whether torch compiles it.
+    """
+
+    def __init__(
+        self, model: Any, device: Device, precision: PrecisionName, *, compiled: bool
+    ) -> None:
+        self._device, self._precision = device, precision
+        self._of: Callable[[Any], torch.Tensor] = (
+            torch.compile(model.loss) if compiled else model.loss
+        )
+
+    def loss(self, batch: Any) -> torch.Tensor:
+        """The mean loss of a batch, differentiable.
+
+        Raises:
+            DeviceError: The device lacks the precision, or torch cannot compile the model for it.
+        """
+        with self._device.autocast(self._precision):
+            try:
+                return self._of(batch)
+            except Exception as error:
+                if not type(error).__module__.startswith(COMPILERS):
+                    raise
+                why = next(iter(str(error).splitlines()), type(error).__name__)
+                raise DeviceError(f"cannot be compiled: {why}", "trainer.compile=false") from error
 
 
 def open_device(*, name: str, threads: Annotated[int, Ge(1), Le(1024)] | None) -> Device:
@@ -220,6 +322,33 @@ def environment(device: Device) -> dict[str, str]:
         "threads": str(device.threads),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def host_peak_bytes() -> int:
+    """Most memory that this process held, since a CPU's peak was reset or since it began."""
+    return _resident_peak()
+
+
+def _packages_joules() -> float | None:
+    """The sum of the meters of all CPU packages."""
+    meters = sorted(POWER_METERS.glob("intel-rapl:?/energy_uj"))
+    if not meters or not all(os.access(meter, os.R_OK) for meter in meters):
+        return None
+    return sum(int(meter.read_text()) for meter in meters) / 1e6
+
+
+def _board_joules(device: torch.device) -> float | None:
+    """The meter of an NVIDIA board, where its Python library is installed."""
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(device.index or 0)
+        return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1e3
+    except pynvml.NVMLError:
+        return None
 
 
 def _reset_resident_peak() -> None:

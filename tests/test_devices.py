@@ -1,9 +1,14 @@
+import mmap
+import warnings
+from pathlib import Path
+from typing import ClassVar
+
 import pytest
 import torch
 from threadpoolctl import threadpool_info
 
 from recsys_cli import config, devices
-from recsys_cli.devices import Device, every_device, open_device, parse_devices
+from recsys_cli.devices import Device, Loss, every_device, open_device, parse_devices
 from recsys_cli.errors import DeviceError
 
 MIB = 1 << 20
@@ -134,9 +139,9 @@ def test_peak_memory_of_a_cpu_rises_with_what_is_held() -> None:
 @pytest.mark.skipif(not devices.Path("/proc/self/clear_refs").exists(), reason="needs Linux")
 def test_peak_memory_of_a_cpu_is_measured_anew() -> None:
     device = Device("cpu", 1)
-    held = torch.ones(64 * MIB)
-    high = device.peak_memory_bytes()
-    del held
+    with mmap.mmap(-1, 256 * MIB) as held:  # given back at once, whatever the allocator keeps
+        held.write(b"x" * 256 * MIB)
+        high = device.peak_memory_bytes()
     device.release_memory()
     device.reset_peak_memory()
     assert device.peak_memory_bytes() < high - 128 * MIB
@@ -174,6 +179,122 @@ def test_what_an_accelerator_cannot_do_is_its_failure_and_on_a_cpu_a_bug(error: 
 
 def test_a_bug_is_no_devices_failure() -> None:
     assert Device("cuda", 1).failure(KeyError("x")) is None
+
+
+class Product:
+    """Its loss is a matrix product."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(3)
+        self.weights = torch.rand(8, 8, generator=generator, requires_grad=True)
+
+    def loss(self, batch: torch.Tensor) -> torch.Tensor:
+        return (batch @ self.weights).float().mean()
+
+
+def test_bf16_is_of_the_product_and_the_gradient_stays_as_the_weights_are() -> None:
+    cpu, batch, losses = Device("cpu", 1), torch.rand(4, 8), {}
+    for precision in devices.PRECISIONS:
+        model = Product()
+        loss = Loss(model, cpu, precision, compiled=False).loss(batch)
+        loss.backward()
+        losses[precision] = float(loss.detach())
+        assert model.weights.grad is not None
+        assert model.weights.grad.dtype == torch.float32
+    assert losses["fp32"] == float(Product().loss(batch).detach())
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=1e-2)
+
+
+def test_a_precision_that_torch_would_leave_out_in_silence_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def warns(*_: object, **__: object) -> None:
+        warnings.warn("the target dtype is not supported. Disabling autocast.", stacklevel=1)
+
+    monkeypatch.setattr(torch, "autocast", warns)
+    with (
+        pytest.raises(DeviceError, match="not supported: bf16 on cpu"),
+        Device("cpu", 1).autocast("bf16"),
+    ):
+        pass
+
+
+def test_a_gpu_that_would_only_imitate_bf16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
+    with (
+        pytest.raises(DeviceError, match="Old GPU has no bf16") as caught,
+        Device("cuda", 1).autocast("bf16"),
+    ):
+        pass
+    assert Device("cuda", 1).failure(caught.value) == "not supported: Old GPU has no bf16"
+
+
+def test_what_torch_cannot_compile_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failed(RuntimeError):
+        __module__ = "torch._inductor.exc"
+
+    def compiled(function: object) -> object:
+        def fail(batch: object) -> None:
+            raise Failed("no C++ compiler\nand much more")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    with pytest.raises(DeviceError) as caught:
+        Loss(Product(), Device("cpu", 1), "fp32", compiled=True).loss(torch.ones(1, 8))
+    assert caught.value.line == "cannot be compiled: no C++ compiler; trainer.compile=false"
+
+
+def test_an_error_of_the_model_is_not_taken_for_one_of_the_compiler() -> None:
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        Loss(Product(), Device("cpu", 1), "fp32", compiled=False).loss(torch.ones(1, 3))
+
+
+def test_marks_of_a_cpu_are_moments_and_those_of_an_accelerator_its_own_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moments = iter([5.0, 7.5])
+    monkeypatch.setattr(devices, "perf_counter", lambda: next(moments))
+    cpu = Device("cpu", 1)
+    assert cpu.seconds_between(cpu.mark(), cpu.mark()) == 2.5
+
+    class Event:
+        recorded: ClassVar[list[object]] = []
+
+        def __init__(self, device: torch.device, enable_timing: bool) -> None:
+            assert enable_timing
+            self.device = device
+
+        def record(self) -> None:
+            self.recorded.append(self.device)
+
+        def elapsed_time(self, end: object) -> float:
+            return 1500.0
+
+    waited: list[object] = []
+    monkeypatch.setattr(torch, "Event", Event)
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    gpu = Device("cuda", 1)
+    start, end = gpu.mark(), gpu.mark()
+    assert waited == []
+    assert gpu.seconds_between(start, end) == 1.5
+    assert waited == Event.recorded[:1] == [torch.device("cuda")]
+
+
+def test_energy_is_that_of_all_packages_or_not_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "POWER_METERS", tmp_path)
+    assert Device("cpu", 1).energy_joules() is None
+    for package, microjoules in enumerate(("1500000", "500000")):
+        meter = tmp_path / f"intel-rapl:{package}" / "energy_uj"
+        meter.parent.mkdir()
+        meter.write_text(microjoules)
+    (tmp_path / "intel-rapl:0:0").mkdir()  # a part of the first package
+    assert Device("cpu", 1).energy_joules() == 2.0
+    assert Device("mps", 1).energy_joules() is None
 
 
 @pytest.mark.gpu

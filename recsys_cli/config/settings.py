@@ -13,6 +13,8 @@ from recsys_cli.redact import redact_all
 
 MEASURED_GROUPS = ("data", "filter", "split", "model", "trainer", "evaluation")
 REQUIRED_GROUPS = (*MEASURED_GROUPS, "device", "tracking")
+# Settings that runs of earlier versions do not have, each with the value that says what those did.
+CAME_LATER = {"trainer.precision": "fp32", "trainer.compile": False}
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,17 @@ class Config:
 
     @property
     def measured(self) -> dict[str, Any]:
-        """All settings that can move a metric, by dotted key: not the device, the tracking, or when to save."""
+        """All settings that can move a metric, by dotted key: not the device, the tracking, or when to save.
+
+        What came later is left out where it changes nothing, so that runs of earlier versions keep their hash.
+        """
         groups = {*MEASURED_GROUPS, "seed"}
         return {
             key: value
             for key, value in self.flat().items()
-            if key.split(".")[0] in groups and not key.startswith("trainer.checkpoint_")
+            if key.split(".")[0] in groups
+            and not key.startswith("trainer.checkpoint_")
+            and (key, value) not in CAME_LATER.items()
         }
 
     @property

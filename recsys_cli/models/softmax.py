@@ -65,7 +65,11 @@ def sampled_softmax_loss(
 
 
 def _against_others(*given: Tensor) -> Tensor:
-    loss: Tensor = _AgainstOthers.apply(*given)  # type: ignore[no-untyped-call]  # torch does not type it
+    """In the precision of the weights, whatever the matrix products before it were made in."""
+    dtype = given[1].dtype
+    same = (each.to(dtype) if each.is_floating_point() else each for each in given)
+    with torch.autocast(given[0].device.type, enabled=False):
+        loss: Tensor = _AgainstOthers.apply(*same)  # type: ignore[no-untyped-call]  # torch does not type it
     return loss
 
 

@@ -18,8 +18,8 @@ from torch import nn
 
 from recsys_cli.data.batches import Batches
 from recsys_cli.data.interactions import Interactions
-from recsys_cli.devices import Device
-from recsys_cli.errors import DivergedError
+from recsys_cli.devices import Device, Loss, PrecisionName
+from recsys_cli.errors import ConfigError, DivergedError
 from recsys_cli.models.contract import SolvesByKernel
 from recsys_cli.progress import Bar, Progress
 from recsys_cli.seeds import isolated
@@ -101,6 +101,8 @@ class GradientTrainer:
         checkpoint_seconds: Least seconds between checkpoints; 0 = one at the end of each epoch.
         checkpoint_every_steps: One after so many steps too; None = no.
         seed: From which order, negatives and dropout are derived.
+        precision: Of matrix products in steps by torch; `bf16` by autocast.
+        compile: Whether torch compiles the steps.
     """
 
     epochs: Annotated[int, Ge(1), Le(100_000)]
@@ -113,6 +115,8 @@ class GradientTrainer:
     checkpoint_seconds: Annotated[float, Ge(0), Le(86_400)]
     checkpoint_every_steps: Annotated[int, Ge(1), Le(1_000_000_000)] | None
     seed: int
+    precision: PrecisionName = "fp32"  # as in runs of versions that had no such setting
+    compile: bool = False
 
     def batches(self, model: Any, train: Interactions, device: Device) -> Batches:
         """The batches that the model asks for, for steps by torch."""
@@ -124,10 +128,29 @@ class GradientTrainer:
         Raises:
             ConfigError: A kernel is wanted that cannot do what is wanted.
         """
-        return in_words(self._engine(model, device), self.batch_size)
+        how = in_words(self._engine(model, device), self.batch_size)
+        return ", ".join([how, *self._unusual()])
+
+    def _unusual(self) -> list[str]:
+        return [
+            *([] if self.precision == "fp32" else [f"{self.precision} by autocast"]),
+            *(["compiled by torch"] if self.compile else []),
+        ]
 
     def _engine(self, model: Any, device: Device) -> Literal["kernel", "torch"]:
-        return choose_engine(self.engine, model, device, self.optimiser, self.batch_size)
+        wanted = self.engine
+        if self._unusual():
+            if wanted == "kernel":
+                raise ConfigError(
+                    "trainer.engine=kernel: trainer.precision and trainer.compile are torch's",
+                    "leave them out, or trainer.engine=torch",
+                )
+            wanted = "torch"
+        return choose_engine(wanted, model, device, self.optimiser, self.batch_size)
+
+    def loss_of(self, model: Any, device: Device) -> Loss:
+        """The model's loss in the precision that is wanted, compiled if that is wanted."""
+        return Loss(model, device, self.precision, compiled=self.compile)
 
     def steps(
         self,
@@ -139,7 +162,8 @@ class GradientTrainer:
     ) -> Steps:
         """What takes the steps of this model's epochs."""
         if self._engine(model, device) == "torch":
-            return TorchSteps(model, optimiser, self.batches(model, train, device))
+            loss = self.loss_of(model, device)
+            return TorchSteps(loss, optimiser, self.batches(model, train, device))
         batches = kernel_batches(model, train, device, seed=self.seed, progress=progress)
         return KernelSteps(model, optimiser, self.lr, batches)
 

@@ -52,3 +52,12 @@ PLAIN = st.recursive(
 @given(PLAIN)
 def test_what_holds_no_secret_is_shown_as_it_is(value):
     assert Config({"note": value}, {}).shown == {"note": value}
+
+
+def test_a_setting_that_came_later_moves_the_hash_only_where_it_moves_the_run():
+    before = Config({"trainer": {"lr": 0.1}, "data": {"low": None}}, {})
+    as_before = Config(
+        {"trainer": {"lr": 0.1, "precision": "fp32", "compile": False}, "data": {"low": None}}, {}
+    )
+    other = Config({"trainer": {"lr": 0.1, "precision": "bf16", "compile": False}}, {})
+    assert as_before.hash == before.hash != other.hash

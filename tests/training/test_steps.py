@@ -48,6 +48,44 @@ def test_a_kernel_that_cannot_is_refused(checkerboard, name, device, settings, w
         how.engine_for(make(name, checkerboard), device)
 
 
+@pytest.mark.parametrize("unusual", [{"precision": "bf16"}, {"compile": True}])
+def test_precision_and_compiling_are_torchs(checkerboard, unusual):
+    model = make("mf", checkerboard)
+    said = trainer(**ONE | unusual).engine_for(model, CPU)
+    assert said.startswith("torch, a step each 2,048, ")
+    assert said.endswith(("bf16 by autocast", "compiled by torch"))
+    with pytest.raises(ConfigError, match=r"precision and trainer\.compile are torch's"):
+        trainer(**ONE | {"engine": "kernel"} | unusual).engine_for(model, CPU)
+
+
+@pytest.mark.parametrize("name", ["mf", "deep", "seq"])
+def test_bf16_learns_nearly_what_fp32_learns(checkerboard, name):
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        model = make(name, checkerboard)
+        fit(
+            model,
+            checkerboard,
+            trainer(precision=precision, engine="torch"),
+            reports=(told := []),
+        )
+        losses[precision] = told[-1][1]["train_loss"]
+        assert {each.dtype for each in model.parameters()} == {torch.float32}
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=2e-2)
+
+
+@pytest.mark.slow
+def test_what_torch_compiles_learns_the_same(checkerboard):
+    losses = []
+    for compiled in (False, True):
+        reports = []
+        how = trainer(compile=compiled, engine="torch", batch_size=320)
+        fit(make("mf", checkerboard), checkerboard, how, reports=reports)
+        losses.append([numbers["train_loss"] for _, numbers in reports])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
 def test_without_a_batch_size_torch_takes_its_own(checkerboard):
     how = trainer(**ONE | {"engine": "torch"})
     assert how.engine_for(make("mf", checkerboard), CPU) == "torch, a step each 2,048"
