@@ -7,7 +7,7 @@ every device sees the same batches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -46,15 +46,36 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Negatives:
-    """Items that all examples of a batch are told from.
+    """Items that the examples of a batch are told from.
 
     Attributes:
-        items: Drawn with replacement, of all items of the training data; an example's own target may be among them.
+        items: Drawn with replacement, of all items of the training data, for all examples together or for each
+            position, then as (batch, length, negatives); an example's own target may be among them.
         log_chance: Logarithm of each item's chance in one draw.
     """
 
-    items: Int64[Tensor, " negatives"]
+    items: Int64[Tensor, "*position negatives"]
     log_chance: Float[Tensor, " items"]
+
+    def at(self, positions: Int64[Tensor, " examples"]) -> Negatives:
+        """Those of some positions, counted row by row; what is shared stays as it is."""
+        if self.items.dim() == 1:
+            return self
+        return replace(self, items=self.items.flatten(0, 1)[positions])
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How a model of sequences wants its negatives drawn.
+
+    Attributes:
+        power: An item's chance grows with its events to this power, 0 = all items alike; None = half of the draws
+            by events, half as any other item.
+        each: Whether every position has draws of its own, instead of one set for all of a step.
+    """
+
+    power: float | None = None
+    each: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +215,8 @@ class SequenceBatches:
     Every event but a user's first is predicted once an epoch. A batch holds at most `batch_size` positions (or one
     window), so that padding is small and steps cost alike; which windows of like length meet in a batch, and the
     order of the batches, is another in each epoch.
+
+    A model has `negatives` draws, or None of them; how they are drawn it may say in `draws`, a `Draws`.
     """
 
     name: ClassVar[str] = "sequences"
@@ -217,7 +240,8 @@ class SequenceBatches:
         self._times = interactions.times if "times" in model.reads else None
         self._cuts = _cuts(self._lengths, batch_size)
         self._n_negatives: int | None = model.negatives
-        chances = _chances(interactions)
+        self._draws: Draws = getattr(model, "draws", Draws())
+        chances = _chances(interactions, self._draws.power)
         self._below = chances.cumsum(0)[:-1]
         self._log_chance = chances.log().float().to(device)
         self._seed, self._device = seed, device
@@ -233,12 +257,14 @@ class SequenceBatches:
         order = np.argsort(jittered, kind="stable")
         for batch in random.permutation(len(self)):
             chosen = order[self._cuts[batch] : self._cuts[batch + 1]]
-            yield self._gather(chosen, self._draw(draws))
+            yield self._gather(chosen, self._draw(chosen, draws))
 
-    def _draw(self, draws: torch.Generator) -> Negatives | None:
+    def _draw(self, chosen: NDArray[np.int64], draws: torch.Generator) -> Negatives | None:
         if self._n_negatives is None:
             return None
-        uniform = torch.rand(self._n_negatives, generator=draws, dtype=torch.float64)
+        positions = (len(chosen), int(self._lengths[chosen].max())) if self._draws.each else ()
+        shape = (*positions, self._n_negatives)
+        uniform = torch.rand(shape, generator=draws, dtype=torch.float64)
         drawn = torch.searchsorted(self._below, uniform, right=True)
         return Negatives(drawn.to(self._device), self._log_chance)
 
@@ -262,10 +288,13 @@ class SequenceBatches:
         )
 
 
-def _chances(interactions: Interactions) -> Float64[Tensor, " items"]:
-    """Chance of each item to be drawn: half of the draws by its events, half as any other item."""
+def _chances(interactions: Interactions, power: float | None) -> Float64[Tensor, " items"]:
+    """Chance of each item to be drawn, as `Draws.power` says; an item without events counts as one with one."""
     counts = torch.from_numpy(interactions.item_counts).double()
-    return (counts / counts.sum() + 1 / len(counts)) / 2
+    if power is None:
+        return (counts / counts.sum() + 1 / len(counts)) / 2
+    weights = counts.clamp(min=1) ** power
+    return weights / weights.sum()
 
 
 def _cuts(lengths: NDArray[np.int64], batch_size: int) -> list[int]:

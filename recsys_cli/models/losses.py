@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,3 +34,35 @@ def pair_loss(
     if kind == "squared":
         return functional.mse_loss(scores, truth)
     return functional.binary_cross_entropy_with_logits(scores, truth)
+
+
+def calibration_power(n_negatives: int, n_items: int, calibration: float) -> float:
+    """The power beta that undoes the overconfidence of a sample, Petrov and Macdonald 2023 (gSASRec), equation 17.
+
+    With alpha = negatives / (items - 1), the chance of an item to be a negative, and t the calibration:
+    beta = alpha (t (1 - 1 / alpha) + 1 / alpha). It is 1 for t = 0, and alpha for t = 1, where the scores' sigmoids
+    become chances again. A draw of more than all others needs no calibration.
+    """
+    alpha = min(n_negatives / max(n_items - 1, 1), 1.0)
+    return alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)
+
+
+def binary_loss(
+    positive: Float[Tensor, " examples"],
+    negatives: Float[Tensor, "examples negatives"],
+    wrong: Bool[Tensor, "examples negatives"],
+    power: float,
+) -> Float[Tensor, ""]:
+    """Generalised binary cross-entropy: mean of -power log sigma(s+) and -log sigma(-s-) of each negative.
+
+    Petrov and Macdonald 2023; with a power of 1 it is binary cross-entropy, with one negative that of SASRec.
+
+    Args:
+        positive: Scores of the targets.
+        negatives: Scores of the sampled items.
+        wrong: False where the sampled item is the target itself, which then counts for nothing.
+        power: The positives' sigmoids are raised to it.
+    """
+    of_target = -power * functional.logsigmoid(positive)
+    of_others = (functional.softplus(negatives) * wrong).sum(1)
+    return (of_target + of_others).mean() / (1 + negatives.shape[1])

@@ -62,6 +62,8 @@ EXEMPT = {
     ("mf", "permuted_items"): DRAWN,
     ("deep", "permuted_users"): DRAWN,
     ("deep", "permuted_items"): DRAWN,
+    ("sasrec", "permuted_users"): DRAWN,
+    ("sasrec", "permuted_items"): DRAWN,
     ("seq", "permuted_users"): DRAWN,
     ("seq", "permuted_items"): DRAWN,
 }

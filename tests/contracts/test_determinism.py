@@ -17,6 +17,7 @@ RATED = ["data=csv", "data.value_column=rating", "data.time_unit=s", "split=leav
 SHORT = {
     "mf": ["trainer.epochs=2"],
     "deep": ["trainer.epochs=2"],
+    "sasrec": ["trainer.epochs=1", "model.dim=16"],
     "seq": ["trainer.epochs=1"],
     "slim": ["model.tolerance=0.01"],
     "svd": ["model.epochs=2"],

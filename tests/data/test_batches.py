@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_cli.data.batches import PairBatches, SequenceBatches, windows
+from recsys_cli.data.batches import Draws, PairBatches, SequenceBatches, windows
 from recsys_cli.data.interactions import from_columns
 from recsys_cli.errors import DataError
 
@@ -21,8 +21,10 @@ def pairs(x, seed=0, batch_size=7, negatives=2):
     )
 
 
-def sequences(x, longest=4, batch_size=6, seed=0, negatives=None, reads=("items", "times")):
-    model = SimpleNamespace(history_length=longest, negatives=negatives, reads=frozenset(reads))
+def sequences(x, longest=4, batch_size=6, seed=0, negatives=None, reads=("items", "times"), **own):
+    model = SimpleNamespace(
+        history_length=longest, negatives=negatives, reads=frozenset(reads), **own
+    )
     return SequenceBatches(x, model, batch_size=batch_size, seed=seed, device=CPU)
 
 
@@ -163,6 +165,29 @@ def test_negatives_are_drawn_half_by_events_and_half_evenly():
     found = np.bincount(drawn.items, minlength=3) / 200_000
     assert np.allclose(found, chance, atol=0.005)
     assert next(sequences(x).epoch(1)).negatives is None
+
+
+@pytest.mark.parametrize(
+    ("power", "expected"),
+    [(0.0, [1 / 3] * 3), (1.0, [0.6, 0.3, 0.1]), (0.5, [0.473, 0.334, 0.193])],
+)
+def test_negatives_are_drawn_by_a_power_of_the_events(power, expected):
+    x = of([(user, item) for item, n in enumerate([6, 3, 1]) for user in range(n)])
+    drawn = next(sequences(x, negatives=200_000, draws=Draws(power=power)).epoch(1)).negatives
+    shares = drawn.items.bincount(minlength=3) / len(drawn.items)
+    assert torch.allclose(shares, torch.tensor(expected), atol=0.01)
+    assert torch.allclose(drawn.log_chance.exp(), torch.tensor(expected), atol=0.001)
+
+
+def test_every_position_may_have_draws_of_its_own():
+    batches = sequences(uneven(), negatives=3, draws=Draws(power=0.0, each=True))
+    batch = next(batches.epoch(1))
+    assert batch.negatives.items.shape == (*batch.items.shape, 3)
+    assert len(batch.negatives.items.unique()) > 3
+    last = torch.tensor([batch.items.numel() - 1])
+    assert torch.equal(batch.negatives.at(last).items[0], batch.negatives.items[-1, -1])
+    shared = next(sequences(uneven(), negatives=3).epoch(1)).negatives
+    assert shared.at(last) is shared
 
 
 def test_moments_are_left_out_where_the_model_does_not_read_them():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from recsys_cli.models.losses import pair_loss
+from recsys_cli.models.losses import binary_loss, calibration_power, pair_loss
 
 POSITIVE = torch.tensor([0.5, -1.0])
 NEGATIVES = torch.tensor([[0.0, 2.0], [0.25, -0.5]])
@@ -35,3 +35,21 @@ def test_logistic():
 def test_bpr():
     expected = -sum(math.log(sigma(p - n)) for p, row in pairs() for n in row) / 4
     assert pair_loss("bpr", POSITIVE, NEGATIVES).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_binary():
+    wrong = torch.tensor([[True, True], [True, False]])
+    expected = 0.0
+    for (p, row), kept in zip(pairs(), wrong.tolist(), strict=True):
+        expected -= 0.3 * math.log(sigma(p))
+        expected -= sum(math.log(1 - sigma(n)) for n, k in zip(row, kept, strict=True) if k)
+    loss = binary_loss(POSITIVE, NEGATIVES, wrong, 0.3)
+    assert loss.item() == pytest.approx(expected / 6, abs=1e-6)
+
+
+def test_the_power_of_a_calibrated_loss():
+    """1 without calibration; the share of the others that is drawn with all of it; between them a straight line."""
+    assert calibration_power(256, 3417, 0.0) == pytest.approx(1)
+    assert calibration_power(256, 3417, 1.0) == pytest.approx(256 / 3416)
+    assert calibration_power(256, 3417, 0.75) == pytest.approx(0.25 + 0.75 * 256 / 3416)
+    assert calibration_power(4, 3, 0.5) == calibration_power(4, 1, 0.5) == 1
