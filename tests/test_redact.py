@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_cli.redact import HIDDEN, is_secret, printable, redact, redact_all
+from recsys_cli.redact import HIDDEN, SHORTEST_VALUE, is_secret, printable, redact, redact_all
 
 HIDDEN_IN = [
     ("http://user:word@host:1/x", "http://***@host:1/x"),
@@ -93,6 +93,20 @@ def test_a_secret_s_name_is_known(name):
 def test_a_short_value_of_a_variable_is_also_a_word(monkeypatch):
     monkeypatch.setenv("API_TOKEN", "true")
     assert redact("it is true") == "it is true"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("x" * SHORTEST_VALUE, HIDDEN), ("x" * (SHORTEST_VALUE - 1), None)]
+)
+def test_the_shortest_value_of_a_variable_that_is_hidden(value, shown, monkeypatch):
+    monkeypatch.setenv("API_TOKEN", value)
+    assert redact(f"it is {value}") == f"it is {shown or value}"
+
+
+def test_of_two_secrets_the_longer_is_hidden_first(monkeypatch):
+    for number, value in enumerate(["abcdef", "abcdefgh-rest", "abcdefgh", "bcdefgh"]):
+        monkeypatch.setenv(f"API_TOKEN_{number}", value)
+    assert redact("it is abcdefgh-rest") == f"it is {HIDDEN}"  # and no end of it is left over
 
 
 def test_everything_inside_is_hidden():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -151,10 +152,9 @@ def _explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[P
         raise ConfigError(
             f"no {group} called {name!r}", nearest(name, list(error.options))
         ) from error
-    full = re.search(r"full_key: (\S+)", str(error))
-    if isinstance(error, InterpolationResolutionError) and full:
-        raise ConfigError(f"{full.group(1)}: {text}", "write the value itself") from error
-    unknown = full or re.search(r"(?:Could not override|Key) '([^']+)'", text)
+    if isinstance(error, InterpolationResolutionError):
+        raise ConfigError(f"{error.full_key}: {text}", "write the value itself") from error
+    unknown = re.search(r"Could not (?:override|delete from config\.) '([^'@]+)", text)
     if unknown:
         _unknown_key(unknown.group(1), overrides, config_dirs, error)
     raise ConfigError(text, "see recsys train --dry-run") from error
@@ -164,21 +164,18 @@ def _unknown_key(
     key: str, overrides: Sequence[str], config_dirs: Sequence[Path], error: Exception
 ) -> NoReturn:
     groups = catalogue.groups(config_dirs)
-    same_groups = [text for text in overrides if text.split("=")[0] in groups]
-    try:
-        known = (
-            list(compose_checked(same_groups, config_dirs).flat())
-            if same_groups != list(overrides)
-            else []
-        )
-    except ConfigError:
-        known = []
+    choices = [text for text in overrides if text.lstrip("~").partition("=")[0] in groups]
+    known: list[str] = []
+    if choices != list(overrides):  # else it is the choices that cannot be composed
+        with suppress(ConfigError):
+            known = list(compose_checked(choices, config_dirs).flat())
     known = [name for name in known if TARGET not in name]
-    ending = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
-    if ending and ending[0] != key:
+    last = key.rpartition(".")[2]
+    ending = [name for name in known if name.rpartition(".")[2] == last]
+    if ending:
         hint = f"did you mean '{ending[0]}'? (+{key}=... adds a note of your own)"
     else:
-        section = key.split(".")[0]
+        section = key.partition(".")[0]
         inside = [name for name in known if name.startswith(section + ".")]
         hint = nearest(key, inside or [*groups, *(name for name in known if "." not in name)])
     raise ConfigError(f"no setting called {key!r} here", hint) from error

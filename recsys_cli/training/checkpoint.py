@@ -234,14 +234,13 @@ class Checkpoints:
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """What differs between two sets of facts, like `model.rank is 8 there and 16 here`; empty where nothing does."""
-    absent = "absent"
     keys = [
         key
         for key in sorted({*there, *here})
-        if there.get(key, absent) != here.get(key, absent) or (key in there) != (key in here)
+        if (key in there) != (key in here) or there.get(key) != here.get(key)
     ]
     shown = [
-        f"{key} is {there.get(key, absent)} there and {here.get(key, absent)} here"
+        f"{key} is {there.get(key, 'absent')} there and {here.get(key, 'absent')} here"
         for key in keys[:DIFFERENCES_SHOWN]
     ]
     more = len(keys) - len(shown)

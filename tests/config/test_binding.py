@@ -79,10 +79,19 @@ def test_a_part_of_python_is_no_package_of_ones_own(monkeypatch, package):
         config.locate(f"{package}.anything", key="model")
 
 
+@pytest.mark.parametrize("package", ["my_models", "MyModels", "_private", "lab2.Models.v_1"])
+def test_a_package_of_ones_own_may_have_any_name(monkeypatch, package):
+    monkeypatch.setenv("RECSYS_ALLOW", package)
+    with pytest.raises(ConfigError, match=f"cannot import '{package}.Mine'"):
+        config.locate(f"{package}.Mine", key="model")
+
+
 @pytest.mark.parametrize("name", ["", "a-b", "../a", "a..b", "1a", "a b", "a;b", ".a"])
 def test_what_is_no_name_is_no_package(name):
-    with pytest.raises(ConfigError, match="not the name of a Python package"):
+    with pytest.raises(ConfigError, match="not the name of a Python package") as caught:
         config.allow([name])
+    assert caught.value.line.startswith(f"--allow-package: {name!r}")
+    assert caught.value.hint
 
 
 def test_what_a_package_only_imports_is_not_its_own(own_folder, tmp_path, monkeypatch):

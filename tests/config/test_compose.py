@@ -3,6 +3,7 @@
 import pytest
 
 from recsys_cli import config
+from recsys_cli.config.compose import LONGEST
 from recsys_cli.errors import ConfigError
 
 ACCEPTED = [
@@ -25,6 +26,9 @@ REFUSED = [
     ("trainer.momentum=1", ["'trainer.momentum'"]),
     ("+model.rnak=3", ["model.rnak is not a setting of MF", "did you mean 'rank'"]),
     ("~trainer.lr", ["no value for trainer.lr"]),
+    ("~trainer.lrr", ["'trainer.lrr'", "did you mean 'trainer.lr'"]),
+    ("~modle", ["'modle'", "did you mean 'model'"]),
+    ("~seed", ["seed=None", "a whole number"]),
     ("~model", ["no model is chosen"]),
     ("model=null", ["no model called"]),
     ("model", ["'model'", "key=value"]),
@@ -37,7 +41,7 @@ REFUSED = [
     ("+x._target_=os.system", ["underscore"]),
     ("model._target_=os.system", ["underscore"]),
     ("trainer.lr=${oc.env:HOME}", ["trainer.lr", "resolver"]),
-    ("trainer.lr=${nowhere}", ["nowhere"]),
+    ("trainer.lr=${nowhere}", ["trainer.lr: ", "'nowhere'"]),
     ("+tag=['${oc.env:HOME}']", ["tag", "resolver"]),
     ("+tag=${a.${oc.env:HOME}}", ["tag", "cannot read"]),
     ("+tag=${oc.decode:1}", ["tag", "resolver"]),
@@ -74,6 +78,8 @@ REFUSED = [
     ("data.sorce=x", ["data.sorce", "did you mean 'data.source'"]),
     ("model.negative=3", ["model.negative", "did you mean 'model.negatives'"]),
     ("rank=3", ["'rank'", "did you mean 'model.rank'"]),
+    ("mdoel.rank=3", ["'mdoel.rank'", "did you mean 'model.rank'"]),
+    ("trainer_lr=1", ["'trainer_lr'", "there are: data, ", " root, seed, "]),
     ("model.rank.x=3", ["model.rank"]),
     ("trainer=adm", ["no trainer called 'adm'", "did you mean 'adam'"]),
     ("tracking=mlfow", ["no tracking called 'mlfow'", "did you mean 'mlflow'"]),
@@ -146,6 +152,7 @@ def test_bad_overrides_are_named(override, named):
     with pytest.raises(ConfigError) as caught:
         config.load([override])
     assert len(caught.value.line) < 1000
+    assert caught.value.hint or "\0" in override
     for part in named:
         assert part in caught.value.line
     for secret in SECRETS:
@@ -158,6 +165,32 @@ def test_absurd_values_are_refused_with_their_key(override):
         config.load([override])
     assert override.split("=")[0] in caught.value.line
     assert "it takes " in caught.value.line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["model=deep", "model.widht=3"], "did you mean 'model.widths'"),
+        (["~trainer", "model=deep", "modle.dim=3"], "did you mean 'model.dim'"),
+        (
+            ["model=deep", "model.rank=3"],
+            "'model.rank' here; did you mean 'model.l2'? (there are: model.activation, ",
+        ),
+        (["~trainer", "trainer.lr=1"], "'trainer.lr' here; did you mean 'trainer'"),
+    ],
+)
+def test_the_right_key_is_one_of_what_was_chosen(overrides, named):
+    with pytest.raises(ConfigError) as caught:
+        config.load(overrides)
+    assert named in caught.value.line
+
+
+@pytest.mark.parametrize("length", [LONGEST, LONGEST + 1])
+def test_of_a_very_long_text_the_beginning_is_repeated(length):
+    with pytest.raises(ConfigError) as caught:
+        config.load(["x" * length])
+    assert ("x" * length in caught.value.line) == (length <= LONGEST)
+    assert "x" * LONGEST in caught.value.line
 
 
 def test_one_key_twice_is_an_error_and_not_a_race():

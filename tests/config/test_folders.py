@@ -49,6 +49,10 @@ BAD = {
     "a call in a list": (OWN + "x: [{_target_: os.system}]\n", "model.x"),
     "a call to finish": (OWN + "_partial_: true\n", "model._partial_"),
     "arguments": (OWN + "_args_: [1]\n", "model._args_"),
+    "an unknown choice": ("defaults:\n  - override /trainer@_global_.trainer: adm\n" + OWN, "no trainer called 'adm'; did you mean 'adam'? (there are: adam, closed_form, "),
+    "an unknown file": ("defaults:\n  - other\n" + OWN, "'model/other'"),
+    "an unknown group": ("defaults:\n  - override /trianer: adam\n" + OWN, "'trianer' here; did you mean 'trainer'"),
+    "an unknown key": (OWN + "x: ${nowhere}\n", "model.x: "),
     "a package elsewhere": ("# @package a b c\n" + OWN, "Too many components"),
 }  # fmt: skip
 
@@ -80,6 +84,7 @@ def test_a_bad_file_is_one_line(write, name, tmp_path, monkeypatch):
         config.load(["model=mine"], [write(content)])
     line = caught.value.line
     assert told in line
+    assert caught.value.hint
     assert "\n" not in line
     assert len(line) < 1000
     assert "CANARY" not in line
@@ -89,6 +94,19 @@ def test_a_bad_file_is_one_line(write, name, tmp_path, monkeypatch):
 def test_a_byte_order_mark_and_a_few_aliases_are_taken(write):
     text = "\ufeff# mine\n_target_: &a recsys_cli.models.baselines.popularity.Popularity\n"
     assert config.load(["model=mine"], [write(text)]).choices["model"] == "mine"
+
+
+def test_a_mistyped_key_of_a_file_of_ones_own_is_answered(write):
+    with pytest.raises(ConfigError) as caught:
+        config.load(["model=mine", "model.onw=2"], [write(OWN + "own: 1\n")])
+    assert "'model.onw' here; did you mean 'model.own'" in caught.value.line
+
+
+def test_a_file_that_cannot_be_composed_is_told_before_what_was_typed(write):
+    folder = write("defaults:\n  - override /trianer: adam\n" + OWN)
+    with pytest.raises(ConfigError) as caught:
+        config.load(["model=mine", "sede=1"], [folder])
+    assert "'trianer' here; did you mean 'trainer'" in caught.value.line
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "dangling"])
