@@ -20,7 +20,19 @@ def matrix(row: str, data: str) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(len(users), np.float32), (users, items)))
 
 
-def main(row: str, data: str) -> None:
+def evaluation(data: str) -> None:
+    """Seconds to recommend ten unseen items to each user."""
+    events = matrix("mf-epoch", data)
+    model = BayesianPersonalizedRanking(
+        factors=64, iterations=1, num_threads=1, use_gpu=False, random_state=0
+    )
+    model.fit(events, show_progress=False)
+    users = np.arange(events.shape[0])
+    cpu, wall = shared.median(lambda: model.recommend(users, events, N=10))
+    shared.tell(version("implicit"), cpu, wall)
+
+
+def epoch(row: str, data: str) -> None:
     """Seconds an epoch or iteration."""
     events = matrix(row, data)
 
@@ -40,4 +52,8 @@ def main(row: str, data: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    row, _, data, _ = sys.argv[1:]
+    if row == "mf-evaluation":
+        evaluation(data)
+    else:
+        epoch(row, data)

@@ -26,4 +26,4 @@ def main(data: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[2])
+    main(sys.argv[3])

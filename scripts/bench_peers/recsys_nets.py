@@ -1,18 +1,10 @@
-#!/usr/bin/env python
-"""Measure the sequence model, the losses over items, full-ranking evaluation and the scoring of the deeper net.
+"""The work of `scripts/bench` by this program's nets: a sequence model, its softmax, and the deep net's scores."""
 
-Usage: scripts/bench_rows_sequences.py ROW [--source DIR]    DIR holds ml-1m; prints one line of JSON
-
-Each ROW is a function below and is best run in a process of its own, as peak memory is that of the process. Times
-are CPU seconds of one thread.
-"""
-
-import argparse
-import json
-import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
+import shared
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -25,7 +17,6 @@ from recsys_cli.devices import Device
 from recsys_cli.evaluation.protocol import RankingProtocol
 from recsys_cli.evaluation.ranking import evaluate
 from recsys_cli.models.first_try.deep import Deep
-from recsys_cli.models.first_try.mf import MF
 from recsys_cli.models.framings.seq import Seq
 from recsys_cli.models.softmax import sampled_softmax_loss, softmax_loss
 from recsys_cli.progress import Silent
@@ -33,22 +24,10 @@ from recsys_cli.seeds import isolated
 from recsys_cli.training.optimisers import make_optimiser
 from recsys_cli.training.steps import train_step
 
-Row = dict[str, float | str]
 CPU = Device("cpu", 1)
-REPEATS = 5
 BATCH, LR = 4096, 2e-3
+STEPS_TIMED = 24
 QUALITY, MOST_EPOCHS = 0.145, 16
-
-
-def cpu_seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """The median over some runs, after one that is not counted."""
-    work()
-    spent = []
-    for _ in range(repeats):
-        started = time.process_time()
-        work()
-        spent.append(time.process_time() - started)
-    return sorted(spent)[repeats // 2]
 
 
 def movielens(source: Path) -> Split:
@@ -72,55 +51,6 @@ def sequence_model(n_items: int, softmax: str) -> Seq:
         )
 
 
-def seq_epoch(source: Path, *, softmax: str) -> Row:
-    """A whole epoch over all targets, by the clock of the process."""
-    split = movielens(source)
-    model = sequence_model(split.n_items, softmax)
-    batches = SequenceBatches(split.train, model, batch_size=BATCH, seed=0, device=CPU.torch)
-    optimiser = make_optimiser("adam", model.parameters(), LR)
-    with isolated(0, "epoch", 1):
-        started, padding = time.process_time(), 0
-        for batch in batches.epoch(1):
-            train_step(model, optimiser, batch)
-            padding += batch.real.numel() - len(batch)
-        spent = time.process_time() - started
-    return {
-        "row": f"seq epoch, {softmax} softmax",
-        "cpu_seconds": spent,
-        "targets": batches.n_examples,
-        "microseconds_a_target": 1e6 * spent / batches.n_examples,
-        "padding": padding / (padding + batches.n_examples),
-        "peak_bytes": CPU.peak_memory_bytes(),
-    }
-
-
-def seq_quality(source: Path, *, softmax: str) -> Row:
-    """CPU seconds of training until the test's NDCG@10 has passed what is wanted; evaluation is not counted."""
-    split = movielens(source)
-    model = sequence_model(split.n_items, softmax)
-    batches = SequenceBatches(split.train, model, batch_size=BATCH, seed=0, device=CPU.torch)
-    optimiser = make_optimiser("adam", model.parameters(), LR)
-    protocol = accuracy("ndcg")
-    spent = ndcg = 0.0
-    for epoch in range(1, MOST_EPOCHS + 1):
-        with isolated(0, "epoch", epoch):
-            model.train()
-            started = time.process_time()
-            for batch in batches.epoch(epoch):
-                train_step(model, optimiser, batch)
-            spent += time.process_time() - started
-        ndcg = evaluate(model, split.test, protocol, device=CPU.torch).primary
-        if ndcg >= QUALITY:
-            break
-    return {
-        "row": f"seq to NDCG@10 {QUALITY}, {softmax} softmax",
-        "cpu_seconds": spent,
-        "epochs": epoch,
-        "ndcg_at_10": ndcg,
-        "reached": str(ndcg >= QUALITY),
-    }
-
-
 def accuracy(*metrics: str) -> RankingProtocol:
     """These metrics of the first ten, seen items left out."""
     return RankingProtocol(
@@ -132,32 +62,43 @@ def accuracy(*metrics: str) -> RankingProtocol:
     )
 
 
-def evaluation(source: Path) -> Row:
-    """Five metrics of the first ten of a full ranking by a matrix factorisation of rank 64."""
-    import numba  # noqa: F401  # a run that trains `mf` has loaded it before it evaluates
-
+def sequence_epoch(variant: str, source: Path) -> tuple[float, float, dict]:
+    """An epoch over all targets, from steps spread by chance over the lengths; the first is not counted."""
     split = movielens(source)
-    with isolated(0, "init"):
-        model = MF(
-            n_users=split.n_users,
-            n_items=split.n_items,
-            rank=64,
-            biases=True,
-            loss="bpr",
-            negatives=1,
-            l2=0.0,
-            init_sd=0.1,
-        )
-    protocol = accuracy("ndcg", "recall", "precision", "hit", "mrr")
-    spent = cpu_seconds(lambda: evaluate(model, split.test, protocol, device=CPU.torch))
-    return {
-        "row": "full-ranking evaluation, mf 64, top 10, five metrics",
-        "cpu_seconds": spent,
-        "users_a_second": len(split.test.users) / spent,
-    }
+    model = sequence_model(split.n_items, variant or "full")
+    batches = SequenceBatches(split.train, model, batch_size=BATCH, seed=0, device=CPU.torch)
+    optimiser = make_optimiser("adam", model.parameters(), LR)
+    clock, targets = shared.Clock(), 0
+    with isolated(0, "epoch", 1):
+        steps = batches.epoch(1)
+        train_step(model, optimiser, next(steps))
+        with clock.running():
+            for batch in islice(steps, STEPS_TIMED):
+                train_step(model, optimiser, batch)
+                targets += len(batch)
+    scale = batches.n_examples / targets
+    return clock.cpu * scale, clock.wall * scale, {"targets": batches.n_examples}
 
 
-def deep_scoring(source: Path, *, naive: bool) -> Row:
+def sequence_quality(variant: str, source: Path) -> tuple[float, float, dict]:
+    """Training until the test's NDCG@10 has passed what is wanted; evaluation is not counted."""
+    split = movielens(source)
+    model = sequence_model(split.n_items, variant or "full")
+    batches = SequenceBatches(split.train, model, batch_size=BATCH, seed=0, device=CPU.torch)
+    optimiser = make_optimiser("adam", model.parameters(), LR)
+    protocol, clock, curve = accuracy("ndcg"), shared.Clock(), []
+    while len(curve) < MOST_EPOCHS and not (curve and curve[-1] >= QUALITY):
+        epoch = len(curve) + 1
+        with isolated(0, "epoch", epoch):
+            model.train()
+            with clock.running():
+                for batch in batches.epoch(epoch):
+                    train_step(model, optimiser, batch)
+        curve.append(evaluate(model, split.test, protocol, device=CPU.torch).primary)
+    return clock.cpu, clock.wall, {"ndcg_at_10": curve[-1], "curve": curve}
+
+
+def deep_scoring(variant: str, source: Path) -> tuple[float, float, dict]:
     """256 users with 3,706 items: folded, or with every pair concatenated and sent through all layers."""
     del source
     with isolated(0, "init"):
@@ -186,67 +127,34 @@ def deep_scoring(source: Path, *, naive: bool) -> Row:
         return scores
 
     with torch.no_grad():
-        spent = cpu_seconds(concatenated if naive else folded)
-        apart = (folded() - concatenated()).abs().max()
-    return {
-        "row": f"deep [64, 32, 16, 8], all items, {'concatenated' if naive else 'folded'}",
-        "cpu_seconds": spent,
-        "nanoseconds_a_pair": 1e9 * spent / (256 * 3706),
-        "largest_difference": float(apart),
-    }
+        cpu, wall = shared.median(concatenated if variant else folded)
+        apart = float((folded() - concatenated()).abs().max())
+    return cpu, wall, {"largest_difference": apart}
 
 
-def softmax_cost(source: Path, *, how: str, n_items: int) -> Row:
-    """Loss and gradients of a batch of 4,096 positions of 64 numbers."""
+def softmax(variant: str, source: Path) -> tuple[float, float, dict]:
+    """Loss and gradients of a batch of 4,096 positions of 64 numbers over as many items as MovieLens-20M has."""
     del source
     with isolated(0, "softmax"):
         states = torch.randn(BATCH, 64, requires_grad=True)
-        items = (torch.randn(n_items, 64) / 8).requires_grad_()
-        bias = torch.zeros(n_items, requires_grad=True)
-        targets = torch.randint(n_items, (BATCH,))
-        negatives = torch.randint(n_items, (512,))
-    even = torch.full((n_items,), -torch.log(torch.tensor(float(n_items))).item())
+        items = (torch.randn(shared.ITEMS_20M, 64) / 8).requires_grad_()
+        bias = torch.zeros(shared.ITEMS_20M, requires_grad=True)
+        targets = torch.randint(shared.ITEMS_20M, (BATCH,))
+        negatives = torch.randint(shared.ITEMS_20M, (512,))
+    even = torch.full((shared.ITEMS_20M,), -torch.log(torch.tensor(float(shared.ITEMS_20M))).item())
     losses: dict[str, Callable[[], torch.Tensor]] = {
-        "fused": lambda: softmax_loss(states, items, bias, targets),
+        "": lambda: softmax_loss(states, items, bias, targets),
         "sampled": lambda: sampled_softmax_loss(states, items, bias, targets, negatives, even),
         "autograd": lambda: cross_entropy(torch.addmm(bias, states, items.T), targets),
     }
-    CPU.reset_peak_memory()
-    before = CPU.peak_memory_bytes()
-    spent = cpu_seconds(lambda: torch.autograd.grad(losses[how](), (states, items, bias)), 3)
-    return {
-        "row": f"softmax over {n_items:,} items, {how}",
-        "cpu_seconds": spent,
-        "microseconds_a_position": 1e6 * spent / BATCH,
-        "peak_bytes": CPU.peak_memory_bytes() - before,
-    }
+    loss = losses[variant]
+    cpu, wall = shared.median(lambda: torch.autograd.grad(loss(), (states, items, bias)))
+    return cpu, wall, {}
 
 
-ROWS: dict[str, Callable[[Path], Row]] = {
-    "seq-epoch-full": lambda source: seq_epoch(source, softmax="full"),
-    "seq-epoch-sampled": lambda source: seq_epoch(source, softmax="sampled"),
-    "seq-quality-full": lambda source: seq_quality(source, softmax="full"),
-    "seq-quality-sampled": lambda source: seq_quality(source, softmax="sampled"),
-    "evaluation": evaluation,
-    "deep-folded": lambda source: deep_scoring(source, naive=False),
-    "deep-concatenated": lambda source: deep_scoring(source, naive=True),
+ROWS: dict[str, Callable[[str, Path], tuple[float, float, dict]]] = {
+    "seq-epoch": sequence_epoch,
+    "seq-quality": sequence_quality,
+    "deep-scoring": deep_scoring,
+    "softmax": softmax,
 }
-for _how in ("fused", "sampled", "autograd"):
-    for _n_items in (3_706, 26_744, 100_000):
-        ROWS[f"softmax-{_how}-{_n_items}"] = lambda source, how=_how, n_items=_n_items: (
-            softmax_cost(source, how=how, n_items=n_items)
-        )
-
-
-def main() -> None:
-    """Measure one row and print it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("row", choices=sorted(ROWS))
-    parser.add_argument("--source", type=Path, default=Path("../shared/data"))
-    given = parser.parse_args()
-    with CPU.active():
-        print(json.dumps(ROWS[given.row](given.source)))
-
-
-if __name__ == "__main__":
-    main()

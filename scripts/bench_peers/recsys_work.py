@@ -8,19 +8,25 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import recsys_nets
 import shared
 import torch
+from recsys_nets import CPU, accuracy
 
 from recsys_cli.allocator import keep_freed_memory
-from recsys_cli.data.interactions import from_columns
-from recsys_cli.devices import Device
+from recsys_cli.data.batches import PairBatches
+from recsys_cli.data.interactions import Interactions, from_columns
+from recsys_cli.data.movielens import ml_1m
+from recsys_cli.data.split import Split
+from recsys_cli.data.user_splits import per_user_ratio
+from recsys_cli.evaluation.ranking import evaluate
 from recsys_cli.models.baselines.ials import IALS
 from recsys_cli.models.first_try.mf import MF
 from recsys_cli.progress import Silent
 from recsys_cli.seeds import isolated
 from recsys_cli.training.loop import GradientTrainer
 
-CPU = Device("cpu", 1)
+VERSION = version("recsys-cli")
 EPOCHS = {"mf-epoch": 6, "mf-epoch-20m": 2}
 GOAL = 0.24
 QUALITY = {"lr": 0.1, "l2": 0.005, "epochs": 40}
@@ -45,18 +51,22 @@ class _Enough(Exception):  # noqa: N818 - not an error
     """The goal is reached."""
 
 
-def fit(model: MF, events, epochs: int, lr: float = 0.1, validate=lambda: 0.0) -> None:
+def fit(
+    model: MF, events, epochs: int, *, variant: str = "", lr: float = 0.1, validate=lambda: 0.0
+) -> None:
     """Train with validation by a function of ours."""
     GradientTrainer(
-        epochs=epochs, batch_size=None, engine="kernel", optimiser="rowwise_adagrad", lr=lr, validate_every=1,
-        patience=epochs, checkpoint_seconds=86_400, checkpoint_every_steps=None, seed=0,
+        epochs=epochs, batch_size=None, validate_every=1, patience=epochs, checkpoint_seconds=86_400,
+        checkpoint_every_steps=None, seed=0, lr=0.05 if variant == "sgd" else lr,
+        engine="torch" if variant == "torch" else "kernel",
+        optimiser="sgd" if variant == "sgd" else "rowwise_adagrad",
     ).fit(
         model, events, device=CPU, primary="it", validate=lambda: {"it": validate()},
         report=lambda epoch, numbers: None, progress=Silent(),
     )  # fmt: skip
 
 
-def mf_epoch(row: str, data: str) -> None:
+def mf_epoch(row: str, variant: str, data: str) -> None:
     """Seconds an epoch, all in: order, negatives and steps."""
     if row == "mf-epoch":
         arrays = shared.load(data)
@@ -64,13 +74,13 @@ def mf_epoch(row: str, data: str) -> None:
     else:
         users, items, _, _ = shared.drawn()
         events = from_columns(users=users, items=items)
-    fit(
-        make_mf(events.n_users, events.n_items), events.take(np.arange(1000)), 1
-    )  # load the kernels
-    cpu, wall = shared.of_an_epoch(
-        lambda epochs: fit(make_mf(events.n_users, events.n_items), events, epochs), EPOCHS[row]
-    )
-    shared.tell(version("recsys-cli"), cpu, wall, note="row-wise Adagrad, a step an event")
+
+    def train(epochs: int, some: Interactions = events) -> None:
+        fit(make_mf(events.n_users, events.n_items), some, epochs, variant=variant)
+
+    train(1, events.take(np.arange(1000)))  # load the kernels
+    cpu, wall = shared.of_an_epoch(train, 1 if variant == "torch" else EPOCHS[row])
+    shared.tell(VERSION, cpu, wall, note="row-wise Adagrad, a step an event")
 
 
 def ials(data: str) -> None:
@@ -89,7 +99,7 @@ def ials(data: str) -> None:
 
     train(1)
     cpu, wall = shared.of_an_epoch(train, 5)
-    shared.tell(version("recsys-cli"), cpu, wall)
+    shared.tell(VERSION, cpu, wall)
 
 
 def quality(data: str) -> None:
@@ -120,22 +130,49 @@ def quality(data: str) -> None:
 
     fit(make_mf(n_users, n_items), events.take(np.arange(1000)), 1)
     with training.running(), suppress(_Enough):
-        fit(model, events, QUALITY["epochs"], QUALITY["lr"], validate)
+        fit(model, events, QUALITY["epochs"], lr=QUALITY["lr"], validate=validate)
     cpu, wall = training.cpu - measuring.cpu, training.wall - measuring.wall
-    shared.tell(
-        version("recsys-cli"), cpu, wall, ndcg_at_10=curve[-1], epochs=len(curve), curve=curve
+    shared.tell(VERSION, cpu, wall, ndcg_at_10=curve[-1], epochs=len(curve), curve=curve)
+
+
+def whole(source: str) -> Split:
+    """MovieLens-1M as it is parsed or kept, split by chance."""
+    events = ml_1m(source=f"{source}/ml-1m", min_rating=None, progress=Silent())
+    return per_user_ratio(
+        interactions=events, seed=0, valid_ratio=0.1, test_ratio=0.1, chronological=False
     )
 
 
-def command(source: str) -> None:
+def data_alone(variant: str, source: str) -> None:
+    """File to batches, all imports done; parsed anew, or as it was kept."""
+    model, clock = make_mf(1, 1), shared.Clock()
+    if variant == "cached":
+        whole(source)
+    with clock.running():
+        split = whole(source)
+        PairBatches(split.train, model, batch_size=2048, seed=0, device=CPU.torch)
+    shared.tell(VERSION, clock.cpu, clock.wall)
+
+
+def evaluation(source: str) -> None:
+    """The ranking of all users of the test."""
+    import numba  # noqa: F401  # a run that trains `mf` has loaded it before it evaluates
+
+    split, protocol = whole(source), accuracy("ndcg", "recall", "precision", "hit", "mrr")
+    model = make_mf(split.n_users, split.n_items)
+    cpu, wall = shared.median(lambda: evaluate(model, split.test, protocol, device=CPU.torch))
+    shared.tell(VERSION, cpu, wall)
+
+
+def command(name: str, source: str) -> None:
     """The whole command, in this process."""
     from recsys_cli.cli import main
 
     clock = shared.Clock()
     sys.argv = [
-        "recsys", "train", "--json", "--model=mf", "--data=ml-1m", "--split=per_user_ratio", "model.loss=bpr",
+        "recsys", "train", "--json", "--model=mf", f"--data={name}", "--split=per_user_ratio", "model.loss=bpr",
         "model.negatives=1", "model.biases=false", "model.l2=0.002", "trainer.epochs=10", "trainer.validate_every=10",
-        "tracking=none", "device=cpu", "device.threads=1", "evaluation.cutoffs=[10]", f"data.source={source}/ml-1m",
+        "tracking=none", "device=cpu", "device.threads=1", "evaluation.cutoffs=[10]", f"data.source={source}/{name}",
     ]  # fmt: skip
     said = io.StringIO()
     with clock.running(), redirect_stdout(said):
@@ -145,19 +182,29 @@ def command(source: str) -> None:
             if ended.code:
                 raise
     found = json.loads(said.getvalue())["metrics"]["test"]["ndcg_at_10"]
-    shared.tell(version("recsys-cli"), clock.cpu, clock.wall, ndcg_at_10=found)
+    shared.tell(VERSION, clock.cpu, clock.wall, ndcg_at_10=found)
+
+
+def main(row: str, variant: str, data: str, source: str) -> None:
+    """Do one row."""
+    if row.startswith("mf-epoch"):
+        mf_epoch(row, variant, data)
+    elif row == "ials-iteration":
+        ials(data)
+    elif row == "mf-quality":
+        quality(data)
+    elif row == "mf-evaluation":
+        evaluation(source)
+    elif row == "data":
+        data_alone(variant, source)
+    elif row in recsys_nets.ROWS:
+        cpu, wall, more = recsys_nets.ROWS[row](variant, Path(source))
+        shared.tell(VERSION, cpu, wall, **more)
+    else:
+        command("ml-100k" if row.endswith("100k") else "ml-1m", source)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     keep_freed_memory()
-    row, data, source = sys.argv[1:]
-    assert Path(data).exists()
-    if row.startswith("mf-epoch"):
-        mf_epoch(row, data)
-    elif row == "ials-iteration":
-        ials(data)
-    elif row == "mf-quality":
-        quality(data)
-    else:
-        command(source)
+    main(*sys.argv[1:])
