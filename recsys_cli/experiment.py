@@ -39,7 +39,7 @@ from recsys_cli.tracking.run_folder import HISTORY, SETTINGS, WEIGHTS
 from recsys_cli.tracking.under_way import CHECKPOINT, Journal, Running, held, numbers_of
 from recsys_cli.training.checkpoint import Checkpoints
 from recsys_cli.training.interruption import deferred
-from recsys_cli.training.loop import Report
+from recsys_cli.training.loop import GivenUp, Report
 from recsys_cli.training.state import History
 from recsys_cli.unfinished import Begun
 
@@ -61,13 +61,14 @@ def run(
         run_dir: Where to put its files, a folder that is not there or is empty; None = a new one under `root`.
         progress: Shows how it goes on.
         parent_id: The tracked run that this one is a part of.
-        report: Is told each epoch's numbers too.
+        report: Is told each epoch's numbers too, and may give the run up, which is then closed as killed.
         resume: `run_dir` may hold a run with the same settings: one that was cut off goes on and ends with the same
             bits as one that was not, and of one that is finished the outcome is returned again.
         allow_mismatch: It may go on under other versions, threads or hardware too; its promise then says so.
 
     Raises:
         RecsysError: Something that the user can mend.
+        GivenUp: By `report`.
     """
     clock = Stopwatch()
     with ExitStack() as stack:
@@ -117,6 +118,9 @@ def run(
             status = "KILLED"
             if parent_id is None:
                 progress.note(f"go on with: recsys train --resume={shlex.quote(str(folder))}")
+            raise
+        except GivenUp:
+            status = "KILLED"
             raise
         finally:
             with deferred() as stop:  # or the store would go on thinking that the run goes on

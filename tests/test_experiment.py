@@ -12,6 +12,7 @@ from recsys_cli.errors import ConfigError, DataError, ModelError
 from recsys_cli.outcome import Outcome
 from recsys_cli.progress import Silent
 from recsys_cli.tracking.contract import NoTracker
+from recsys_cli.training.loop import GivenUp
 
 SMALL = ["data=demo", "data.events=2000", "tracking=none", "device=cpu", "device.threads=1"]
 QUICK = {
@@ -133,7 +134,8 @@ def test_what_the_tracker_is_told(tmp_path, recorder):
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED")]
+    ("error", "status"),
+    [(KeyboardInterrupt, "KILLED"), (GivenUp, "KILLED"), (ValueError, "FAILED")],
 )
 def test_a_run_that_breaks_off_is_closed(tmp_path, recorder, error, status):
     def break_off(epoch, numbers):

@@ -30,17 +30,38 @@ def sweep(
         typer.Option(
             metavar="N",
             min=1,
-            help="How many trials; needed with an interval. Without it all points of the grid.",
+            help="How many trials; with an interval this, --budget or --timeout is needed. "
+            "Without any all points of the grid.",
+            show_default=False,
+        ),
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="Begin no trial later than this after the start of the command, like 10m or 1h30m.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="Begin no trial once all together have taken so long, those before an interruption too.",
             show_default=False,
         ),
     ] = None,
     sampler: Annotated[
-        Literal["grid", "random", "tpe"] | None,
+        Literal["grid", "random", "tpe", "gp"] | None,
         typer.Option(
             help="What chooses the points. Without it grid, or tpe where --trials is given.",
             show_default=False,
         ),
     ] = None,
+    pruner: Annotated[
+        Literal["none", "median", "hyperband"],
+        typer.Option(help="What gives trials up early, by validation after each epoch."),
+    ] = "none",
     study: Annotated[
         str | None,
         typer.Option(
@@ -68,8 +89,13 @@ def sweep(
 
     Example: recsys sweep --model=mf model.rank=16,32,64
     """
+    from recsys_cli.sweeps.limits import Limits, seconds
     from recsys_cli.sweeps.plan import make_plan
 
+    limits = Limits(
+        timeout=None if timeout is None else seconds(timeout, "--timeout"),
+        budget=None if budget is None else seconds(budget, "--budget"),
+    )
     options.allow(allow_package)
     plan = make_plan(
         options.collect(
@@ -86,7 +112,9 @@ def sweep(
         ),
         config_dirs=config_dir or (),
         sampler=sampler,
+        pruner=pruner,
         trials=trials,
+        limits=limits,
         name=study,
         options=_repeated(config_dir or (), allow_package or ()),
     )
@@ -130,6 +158,7 @@ def _show(found: Result) -> None:
 def _cells(row: Row, keys: Sequence[str]) -> tuple[str, ...]:
     digits = 4 if output.on_terminal() else 6
     value = row.state if row.value is None else f"{row.value:.{digits}f}"
+    value += " pruned" if row.state == "pruned" else ""
     params = (_short(row.params[key]) for key in keys)
     return (str(row.number), value, *params, f"{row.seconds:.1f}")
 

@@ -13,6 +13,8 @@ from typing import Literal
 from recsys_cli import config
 from recsys_cli.errors import ConfigError
 from recsys_cli.sweeps import space as spaces
+from recsys_cli.sweeps.limits import Limits
+from recsys_cli.sweeps.pruning import PrunerName
 from recsys_cli.sweeps.study import SamplerName
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -27,7 +29,9 @@ class Plan:
         space: What is searched.
         settings: Those of the first point.
         sampler: What proposes points.
-        total: Number of trials.
+        pruner: What gives trials up before their last epoch.
+        total: Number of trials; None = as many as the limits let begin.
+        limits: What may be spent.
         options: What `recsys train` must be told besides a trial's overrides.
         folders: The user's own configuration folders.
     """
@@ -36,7 +40,9 @@ class Plan:
     space: spaces.Space
     settings: config.Config
     sampler: SamplerName
-    total: int
+    pruner: PrunerName
+    total: int | None
+    limits: Limits
     options: tuple[str, ...]
     folders: tuple[Path, ...]
 
@@ -48,6 +54,11 @@ class Plan:
     def trial_folder(self, number: int) -> Path:
         """Where the files of one trial are."""
         return self.folder / f"trial-{number:03d}"
+
+    @property
+    def epochs(self) -> int:
+        """Most epochs of a trial; 0 where the model learns in one go."""
+        return int(self.settings.tree["trainer"].get("epochs", 0))
 
     @property
     def metric(self) -> str:
@@ -67,7 +78,9 @@ def make_plan(
     *,
     config_dirs: Sequence[Path] = (),
     sampler: SamplerName | None = None,
+    pruner: PrunerName = "none",
     trials: int | None = None,
+    limits: Limits | None = None,
     name: str | None = None,
     options: Sequence[str] = (),
 ) -> Plan:
@@ -77,7 +90,9 @@ def make_plan(
         overrides: Hydra overrides, of which at least one holds several values.
         config_dirs: The user's own configuration folders.
         sampler: None = the grid of a finite space when `trials` is not given, else tpe.
-        trials: How many; None = all points of the grid.
+        pruner: What gives trials up before their last epoch.
+        trials: How many; None = all points of the grid, or as many as the limits let begin.
+        limits: What may be spent; None = no limit.
         name: Of a study to begin or to go on with; None = a new one.
         options: What `recsys train` must be told besides the overrides.
 
@@ -89,22 +104,43 @@ def make_plan(
             f"--study {name!r} is not a name", "use letters, digits, '-', '_' and '.'"
         )
     space = spaces.read(overrides, config_dirs)
+    limits = limits or Limits()
     sampler = sampler or ("grid" if trials is None and space.size is not None else "tpe")
-    total = _total(space, sampler, trials)
+    total = _total(space, sampler, trials, limits)
     settings = spaces.check(space, config_dirs)
+    _check_pruner(pruner, space, settings)
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     return Plan(
         name=name or f"{settings.choices['model']}-{settings.choices['data']}-{stamp}",
         space=space,
         settings=settings,
         sampler=sampler,
+        pruner=pruner,
         total=total,
+        limits=limits,
         options=tuple(options),
         folders=tuple(config_dirs),
     )
 
 
-def _total(space: spaces.Space, sampler: SamplerName, trials: int | None) -> int:
+def _check_pruner(pruner: PrunerName, space: spaces.Space, settings: config.Config) -> None:
+    if pruner == "none":
+        return
+    if "epochs" not in settings.tree["trainer"]:
+        raise ConfigError(
+            f"--pruner {pruner}: {settings.choices['model']} learns in one go, without epochs to compare",
+            "leave it out",
+        )
+    if pruner == "hyperband" and any(axis.name == "trainer.epochs" for axis in space.axes):
+        raise ConfigError(
+            "--pruner hyperband shares out trainer.epochs, and that is searched",
+            "give it one value, the most epochs that a trial may take",
+        )
+
+
+def _total(
+    space: spaces.Space, sampler: SamplerName, trials: int | None, limits: Limits
+) -> int | None:
     if sampler == "grid":
         if space.size is None:
             endless = next(axis.typed for axis in space.axes if axis.values is None)
@@ -115,11 +151,15 @@ def _total(space: spaces.Space, sampler: SamplerName, trials: int | None) -> int
                 "leave it out, or draw some of them with --sampler random",
             )
         return space.size
+    if trials is None and limits.given:
+        return space.size
     if trials is None:
         endless = next(
             (axis.typed for axis in space.axes if axis.values is None), f"--sampler {sampler}"
         )
-        raise ConfigError(f"{endless}: how many trials?", "give --trials N")
+        raise ConfigError(
+            f"{endless}: how many trials?", "give --trials N, or --budget or --timeout"
+        )
     if space.size is not None and trials > space.size:
         raise ConfigError(
             f"--trials {trials}: the space has only {space.size} points",

@@ -20,8 +20,8 @@ class Row:
 
     Attributes:
         number: Counted from 0; its files are in `trial-NNN`.
-        state: `finished` or `diverged`.
-        value: The validation metric; None where it diverged.
+        state: `finished`, `pruned` (given up before its last epoch) or `diverged`.
+        value: The validation metric, of a pruned trial that of its last epoch; None where it diverged.
         seconds: Wall time of the run, or of what was left of it where it was cut off.
         params: Searched key -> value.
         overrides: What `recsys train` repeats it with.
@@ -46,6 +46,7 @@ class Result:
     study: str
     study_dir: str
     sampler: str
+    pruner: str
     metric: str
     run_id: str
     best: Row
@@ -63,25 +64,30 @@ def result(plan: Plan, study: Study) -> Result:
     """All trials that came to an end, and the best of them.
 
     Raises:
-        DivergedError: None has a value.
+        DivergedError: None came to its end with a value.
     """
     rows = [_row(plan, trial) for trial in study.trials() if trial.state != "running"]
     rows.sort(
         key=lambda row: (
+            row.state == "finished",
             -math.inf if row.value is None else study.goodness(row.value),
             -row.number,
         ),
         reverse=True,
     )
-    if rows[0].value is None:
+    if not rows or rows[0].state != "finished":
+        how = (
+            "diverged or were pruned" if any(row.state == "pruned" for row in rows) else "diverged"
+        )
         raise DivergedError(
-            f"all {len(rows)} trials diverged, see {plan.folder}", "search smaller steps"
+            f"all {len(rows)} trials {how}, see {plan.folder}", "search smaller steps"
         )
     notes = study.notes
     return Result(
         study=plan.name,
         study_dir=str(plan.folder),
         sampler=plan.sampler,
+        pruner=plan.pruner,
         metric=f"valid_{plan.metric}",
         run_id=notes["run_id"],
         best=rows[0],

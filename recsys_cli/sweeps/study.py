@@ -11,23 +11,26 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from recsys_cli.errors import ConfigError
 from recsys_cli.seeds import derive
+from recsys_cli.sweeps.pruning import PrunerName, make_pruner
 from recsys_cli.sweeps.space import Point, Space
 
-SamplerName = Literal["grid", "random", "tpe"]
-State = Literal["running", "finished", "diverged"]
+SamplerName = Literal["grid", "random", "tpe", "gp"]
+State = Literal["running", "finished", "pruned", "diverged"]
 
 FILE = "study.db"
 MINIMISE, MAXIMISE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
@@ -36,6 +39,7 @@ DRAWS = 50  # at most so many, until one is a point that was not tried yet
 STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
     TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "pruned",
     TrialState.FAIL: "diverged",
 }
 
@@ -48,8 +52,9 @@ class Trial:
         number: Counted from 0.
         point: Key -> value as drawn.
         state: How far it is.
-        value: The validation metric; None where there is none.
+        value: The validation metric, of a pruned trial that of its last epoch; None where there is none.
         facts: What was noted when it ended.
+        reports: Epoch -> validation metric, where a pruner looks at it.
     """
 
     number: int
@@ -57,6 +62,7 @@ class Trial:
     state: State
     value: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    reports: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Study:
     space: Space
     sampler: SamplerName
     seed: int
+    storage: RDBStorage
+    pruner: BasePruner = field(default_factory=NopPruner)
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -88,6 +96,7 @@ class Study:
                 state=STATES[kept.state],
                 value=kept.value,
                 facts=notes.get(_about(kept.number), {}),
+                reports=dict(kept.intermediate_values),
             )
             for kept in self._kept()
         ]
@@ -97,7 +106,7 @@ class Study:
         valued = [
             (self.goodness(trial.value), -trial.number, trial)
             for trial in self.trials()
-            if trial.value is not None
+            if trial.state == "finished" and trial.value is not None
         ]
         return max(valued)[2] if valued else None
 
@@ -105,8 +114,8 @@ class Study:
         """The value, or its opposite where lower is better: greater is better in both cases."""
         return -value if self.record.direction is MINIMISE else value
 
-    def begin(self, total: int) -> Trial | None:
-        """The next trial: one that was cut off, else a new one; None when there are `total` or nothing is left.
+    def begin(self, total: int | None) -> Trial | None:
+        """The next trial: one that was cut off, else a new one; None when there are `total` or none is left.
 
         The caller is the only one that runs this study, so a running trial is one whose process died.
         """
@@ -114,7 +123,7 @@ class Study:
         for trial in trials:
             if trial.state == "running":
                 return trial
-        point = self._propose() if len(trials) < total else None
+        point = self._propose() if total is None or len(trials) < total else None
         if point is None:
             return None
         self.record.add_trial(
@@ -124,11 +133,29 @@ class Study:
         )
         return Trial(len(trials), point, "running")
 
-    def finish(self, trial: Trial, value: float | None, **facts: Any) -> None:
-        """Close a trial with its value, or as diverged without one."""
+    def hopeless(self, trial: Trial, epoch: int, value: float) -> bool:
+        """Keep what was measured after an epoch; whether the trial is not worth going on with.
+
+        An epoch that was reported before its process died is judged as it was then.
+        """
+        study_id = self.storage.get_study_id_from_name(self.record.study_name)
+        trial_id = self.storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+        self.storage.set_trial_intermediate_value(trial_id, epoch, value)
+        seen = copy(self._kept()[trial.number])
+        seen.intermediate_values = {
+            before: kept for before, kept in seen.intermediate_values.items() if before <= epoch
+        }
+        return self.pruner.prune(self.record, seen)
+
+    def finish(
+        self, trial: Trial, value: float | None, *, pruned: bool = False, **facts: Any
+    ) -> None:
+        """Close a trial with its value, as pruned with that of its last epoch, or as diverged without one."""
         # Facts come first: a kill between the two leaves the trial running, and it is run again.
         self.note(**{_about(trial.number): facts})
-        if value is None:
+        if pruned:
+            self.record.tell(trial.number, state=TrialState.PRUNED)
+        elif value is None:
             self.record.tell(trial.number, state=TrialState.FAIL)
         else:
             self.record.tell(trial.number, value)
@@ -155,7 +182,9 @@ class Study:
 
     def _sampler(self, number: int) -> BaseSampler:
         seed = derive(self.seed, "sweep", number) % 2**32
-        return RandomSampler(seed) if self.sampler == "random" else TPESampler(seed=seed)
+        if self.sampler == "random":
+            return RandomSampler(seed)
+        return GPSampler(seed=seed) if self.sampler == "gp" else TPESampler(seed=seed)
 
 
 def _about(number: int) -> str:
@@ -171,6 +200,8 @@ def opened(
     seed: int,
     settings_hash: str,
     better: Literal["higher", "lower"] = "higher",
+    pruner: PrunerName = "none",
+    epochs: int = 0,
 ) -> Iterator[Study]:
     """The study in a folder; a new one where there is none.
 
@@ -181,6 +212,8 @@ def opened(
         seed: Root of the sampler's random numbers.
         settings_hash: Of the settings of the first point: it changes with anything that is measured.
         better: Which direction of the metric is an improvement; a study that is there has its own.
+        pruner: What gives trials up.
+        epochs: Most epochs of a trial; 0 where it has none.
 
     Raises:
         ConfigError: The file holds another search, or is no study at all.
@@ -191,6 +224,7 @@ def opened(
         "space": {axis.key: axis.typed for axis in space.axes},
         "sampler": sampler,
         "settings": settings_hash,
+        "pruner": pruner,
     }
     path = folder / FILE
     if not path.exists():
@@ -201,7 +235,7 @@ def opened(
         except KeyError as error:
             raise ConfigError(f"{path} holds no sweep", "give another --study name") from error
         _refuse_other(folder.name, record.user_attrs.get("definition", {}), definition)
-        yield Study(record, space, sampler, seed)
+        yield Study(record, space, sampler, seed, storage, make_pruner(pruner, epochs))
 
 
 def _create(path: Path, definition: Mapping[str, Any], direction: StudyDirection) -> None:
@@ -244,9 +278,10 @@ def _storage(path: Path) -> Iterator[RDBStorage]:
 
 def _refuse_other(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     for what, meant in here.items():
-        if there.get(what) != meant:
+        begun = there.get(what, "none")  # a study of a version without this choice
+        if begun != meant:
             raise ConfigError(
-                f"--study {name} was begun with another {what}: {_shown(there.get(what))}, now {_shown(meant)}",
+                f"--study {name} was begun with another {what}: {_shown(begun)}, now {_shown(meant)}",
                 "repeat its command, or give a new name",
             )
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
-from recsys_cli import config, experiment, preparation
+from recsys_cli import config, experiment, preparation, unfinished
 from recsys_cli.errors import (
     CheckpointError,
     ConfigError,
@@ -29,6 +29,7 @@ from recsys_cli.sweeps.results import Result, result
 from recsys_cli.sweeps.study import Study, Trial
 from recsys_cli.tracking.contract import Status, Tracker
 from recsys_cli.tracking.under_way import held
+from recsys_cli.training.loop import GivenUp, Report
 
 TABLE = "sweep.json"
 
@@ -51,11 +52,11 @@ def run(plan: Plan, *, progress: Progress) -> Result:
     with _held(plan), _opened(plan) as study:
         done = sum(trial.state != "running" for trial in study.trials())
         progress.note(
-            f"sweep {plan.name}: {plan.total} trials by {plan.sampler}, {done} of them done; "
+            f"sweep {plan.name}: {_how_many(plan)} by {plan.sampler}, {done} of them done; "
             f"--study {plan.name} goes on with it after an interruption"
         )
-        if done < plan.total or study.notes.get("recorded") != done:
-            _run_trials(plan, study, plan.total - done, progress)
+        if _may_begin(plan, study) or study.notes.get("recorded") != done:
+            _run_trials(plan, study, progress)
         return result(plan, study)
 
 
@@ -91,10 +92,30 @@ def _opened(plan: Plan) -> AbstractContextManager[Study]:
         seed=plan.settings.tree["seed"],
         settings_hash=plan.settings.hash,
         better=plan.better,
+        pruner=plan.pruner,
+        epochs=plan.epochs,
     )
 
 
-def _run_trials(plan: Plan, study: Study, n_trials: int, progress: Progress) -> None:
+def _how_many(plan: Plan) -> str:
+    return "trials" if plan.total is None else f"{plan.total} trials"
+
+
+def _spent(study: Study) -> float:
+    """Seconds of all trials so far."""
+    return sum(float(trial.facts.get("seconds", 0)) for trial in study.trials())
+
+
+def _may_begin(plan: Plan, study: Study) -> bool:
+    """Whether another trial may be begun, or one that was cut off has to end."""
+    trials = study.trials()
+    if not trials or trials[-1].state == "running":
+        return True
+    room = plan.total is None or len(trials) < plan.total
+    return room and not plan.limits.reached(_spent(study))
+
+
+def _run_trials(plan: Plan, study: Study, progress: Progress) -> None:
     """Run them one after another under a parent run."""
     tracker: Tracker = config.build(plan.settings.tree["tracking"], key="tracking")
     parent_id = tracker.start(
@@ -109,10 +130,12 @@ def _run_trials(plan: Plan, study: Study, n_trials: int, progress: Progress) -> 
     try:
         study.note(run_id=parent_id, logged_at=tracker.location, how_to_open=tracker.how_to_open)
         inside = NotesOnce(progress)
-        with progress.bar("sweep", n_trials, "trials") as bar:
-            while trial := study.begin(plan.total):
+        with _bar(plan, study, progress) as bar:
+            while _may_begin(plan, study) and (trial := study.begin(plan.total)):
                 _run_trial(plan, study, trial, parent_id, inside)
                 _tell(plan, study, trial.number, tracker, progress, bar)
+        if over := plan.limits.reached(_spent(study)):
+            progress.note(f"{over} is reached after {len(study.trials())} trials")
         _record(plan, study, tracker)
         study.note(recorded=len(study.trials()))
         status = "FINISHED"
@@ -124,23 +147,51 @@ def _run_trials(plan: Plan, study: Study, n_trials: int, progress: Progress) -> 
         study.note(logged_at=tracker.location)
 
 
+def _bar(plan: Plan, study: Study, progress: Progress) -> AbstractContextManager[Bar]:
+    """In trials where their number is known, else in the seconds that may be spent."""
+    if plan.total is None:
+        return progress.bar("sweep", round(plan.limits.left(_spent(study))), "s")
+    done = sum(trial.state != "running" for trial in study.trials())
+    return progress.bar("sweep", plan.total - done, "trials")
+
+
 def _run_trial(plan: Plan, study: Study, trial: Trial, parent_id: str, progress: Progress) -> None:
     """Run one trial and note how it ended."""
     folder, start = plan.trial_folder(trial.number), time.perf_counter()
-    value, run_id = None, ""
+    value, run_id, pruned = None, "", False
     try:
-        outcome = _trained(plan, trial, parent_id, progress)
+        outcome = _trained(plan, trial, parent_id, progress, _reporter(plan, study, trial))
         value, run_id = outcome.metrics["valid"][plan.metric], outcome.run_id
+    except GivenUp as given_up:
+        pruned = True
+        progress.note(f"{folder.name} is pruned: {given_up}")
+        unfinished.clear(folder)
     except DivergedError as error:
         progress.note(f"{folder.name} diverged: {error.line}")
     except RecsysError:
         overrides = plan.space.overrides(trial.point)
         progress.note(f"{folder.name} stopped the sweep: {' '.join(overrides)}")
         raise
-    study.finish(trial, value, seconds=time.perf_counter() - start, run_id=run_id)
+    seconds = time.perf_counter() - start
+    study.finish(trial, value, pruned=pruned, seconds=seconds, run_id=run_id)
 
 
-def _trained(plan: Plan, trial: Trial, parent_id: str, progress: Progress) -> Outcome:
+def _reporter(plan: Plan, study: Study, trial: Trial) -> Report | None:
+    """Tells the study of each epoch that was validated, and gives the run up where it is hopeless."""
+    if plan.pruner == "none":
+        return None
+
+    def report(epoch: int, numbers: Mapping[str, float]) -> None:
+        value = numbers.get(f"valid_{plan.metric}")
+        if value is not None and study.hopeless(trial, epoch, value):
+            raise GivenUp(f"{plan.metric} {value:.4f} after epoch {epoch}")
+
+    return report
+
+
+def _trained(
+    plan: Plan, trial: Trial, parent_id: str, progress: Progress, report: Report | None
+) -> Outcome:
     """The run of a trial. One that was cut off goes on, so that it is tracked once; if it cannot, it is run again."""
     folder = plan.trial_folder(trial.number)
     run = partial(
@@ -149,6 +200,7 @@ def _trained(plan: Plan, trial: Trial, parent_id: str, progress: Progress) -> Ou
         run_dir=folder,
         progress=progress,
         parent_id=parent_id or None,
+        report=report,
     )
     if folder.exists():
         progress.note(f"{folder.name} was cut off and goes on")
@@ -166,16 +218,19 @@ def _tell(
 ) -> None:
     """A line for people, a step of the bar with its estimate, and a point on the parent run's curves."""
     ended, best = study.trials()[number], study.best()
-    shown = "diverged" if ended.value is None else f"{plan.metric} {ended.value:.4f}"
+    shown = ended.state if ended.value is None else f"{plan.metric} {ended.value:.4f}"
+    shown += ", pruned" if ended.state == "pruned" else ""
     point = " ".join(f"{key}={text}" for key, text in plan.space.texts(ended.point).items())
     seconds = ended.facts["seconds"]
-    progress.note(f"trial {number + 1} of {plan.total}: {shown}; {point}; {seconds:.1f} s")
+    of = "" if plan.total is None else f" of {plan.total}"
+    progress.note(f"trial {number + 1}{of}: {shown}; {point}; {seconds:.1f} s")
+    steps = 1 if plan.total is not None else min(round(seconds), round(plan.limits.left(0)))
     values = {} if ended.value is None else {f"valid_{plan.metric}": ended.value}
     if best is not None and best.value is not None:
         values[f"best_valid_{plan.metric}"] = best.value
-        bar.advance(1, best=best.value)
+        bar.advance(steps, best=best.value)
     else:
-        bar.advance(1)
+        bar.advance(steps)
     tracker.metrics(values, step=number)
 
 
@@ -183,8 +238,9 @@ def _params(plan: Plan) -> dict[str, Any]:
     """Settings of the sweep as a whole; its children have theirs in full."""
     searched = {axis.name: axis.typed.partition("=")[2] for axis in plan.space.axes}
     fixed = {
-        "sweep.trials": plan.total,
+        "sweep.trials": "as many as time allows" if plan.total is None else plan.total,
         "sweep.sampler": plan.sampler,
+        "sweep.pruner": plan.pruner,
         "sweep.metric": plan.metric,
         "seed": plan.settings.tree["seed"],
     }

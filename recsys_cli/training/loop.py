@@ -46,6 +46,10 @@ Report = Callable[[int, Mapping[str, float]], None]
 CHECK_EVERY_STEPS = 50
 
 
+class GivenUp(Exception):  # noqa: N818  # it is no error
+    """Raised by a `Report`: the numbers so far are such that the training is not worth going on with."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClosedFormTrainer:
     """For models that learn in one go: there is nothing to set."""

@@ -10,6 +10,7 @@ import pytest
 
 from recsys_cli import config, experiment, preparation
 from recsys_cli.errors import DivergedError
+from recsys_cli.training.loop import Report
 
 
 class FakeExperiment:
@@ -37,6 +38,7 @@ class FakeExperiment:
         progress: object,
         parent_id: str | None = None,
         resume: bool = False,
+        report: Report | None = None,
     ) -> SimpleNamespace:
         self.resumes.append(resume)
         if resume and self.cannot_go_on is not None:
@@ -48,11 +50,18 @@ class FakeExperiment:
             raise KeyboardInterrupt
         self.run_at.append(rank)
         self.parents.append(parent_id)
+        for epoch in range(1, 5 if report else 1):
+            report(epoch, {"train_loss": 1.0, "valid_ndcg_at_10": self.value(settings) * epoch / 4})
         if rank == 666:
             raise DivergedError("the loss is nan")
-        value = 1 / (1 + abs(rank - 32)) - settings.tree["model"]["l2"] / 100
+        value = self.value(settings)
         metrics = {"valid": {"ndcg_at_10": value}, "test": {"ndcg_at_10": 1 - value}}
         return SimpleNamespace(metrics=metrics, run_id=f"run-{len(self.run_at)}")
+
+    @staticmethod
+    def value(settings: config.Config) -> float:
+        model = settings.tree["model"]
+        return 1 / (1 + abs(model["rank"] - 32)) - model["l2"] / 100
 
 
 class FakeTracker:

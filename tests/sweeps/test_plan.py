@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recsys_cli.errors import ConfigError
+from recsys_cli.sweeps.limits import Limits
 from recsys_cli.sweeps.plan import make_plan
 
 BASE = ["model=mf", "data=demo"]
@@ -21,6 +22,9 @@ ENDLESS = [*BASE, "model.rank=16,32", "trainer.lr=tag(log, interval(1e-4, 1e-1))
         (FINITE, {"trials": 3, "sampler": "random"}, "random", 3),
         (ENDLESS, {"trials": 20}, "tpe", 20),
         (ENDLESS, {"trials": 20, "sampler": "random"}, "random", 20),
+        (ENDLESS, {"trials": 20, "sampler": "gp", "limits": Limits(budget=9)}, "gp", 20),
+        (ENDLESS, {"limits": Limits(budget=9)}, "tpe", None),
+        (FINITE, {"limits": Limits(timeout=9)}, "grid", 3),
     ],
 )
 def test_sampler_and_number_of_trials(overrides, options, sampler, total):
@@ -34,9 +38,19 @@ def test_sampler_and_number_of_trials(overrides, options, sampler, total):
     [
         (BASE, {}, "nothing to search"),
         (
+            ["model=ease", "data=demo", "model.l2=1.0,2.0"],
+            {"pruner": "median"},
+            "--pruner median: ease learns in one go, without epochs to compare",
+        ),
+        (
+            [*BASE, "trainer.epochs=2,4"],
+            {"pruner": "hyperband"},
+            "--pruner hyperband shares out trainer.epochs, and that is searched",
+        ),
+        (
             ENDLESS,
             {},
-            "trainer.lr=tag(log, interval(1e-4, 1e-1)): how many trials?; give --trials N",
+            "trainer.lr=tag(log, interval(1e-4, 1e-1)): how many trials?; give --trials N, or --budget or --timeout",
         ),
         (ENDLESS, {"sampler": "grid", "trials": 5}, "an interval has no grid"),
         (FINITE, {"sampler": "random"}, "--sampler random: how many trials?"),

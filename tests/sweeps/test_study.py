@@ -24,10 +24,19 @@ def opened(
     sampler: studies.SamplerName,
     seed: int = 0,
     settings_hash="abc",
+    pruner="none",
 ):
     folder.mkdir(exist_ok=True)
     space = spaces.read(overrides)
-    return studies.opened(folder, space, sampler=sampler, seed=seed, settings_hash=settings_hash)
+    return studies.opened(
+        folder,
+        space,
+        sampler=sampler,
+        seed=seed,
+        settings_hash=settings_hash,
+        pruner=pruner,
+        epochs=9,
+    )
 
 
 def value_of(point: spaces.Point) -> float:
@@ -72,6 +81,7 @@ def test_grid_is_tried_in_order_and_ends(tmp_path):
         (GRID, "tpe", 3),
         pytest.param(MIXED, "tpe", 16, marks=pytest.mark.slow),
         (MIXED, "random", 5),
+        pytest.param(MIXED, "gp", 16, marks=pytest.mark.slow),
     ],
 )
 def test_a_study_that_was_cut_off_tries_the_same_as_one_that_was_not(
@@ -83,6 +93,59 @@ def test_a_study_that_was_cut_off_tries_the_same_as_one_that_was_not(
     assert broken == unbroken
     assert len(broken) == total
     assert {trial.state for trial in broken} == {"finished", "diverged"}
+
+
+def search_pruned(folder: Path, pruner: str, total: int, cut: tuple[tuple[int, int], ...] = ()):
+    """Run a study whose trials report nine epochs; its process dies after the epochs in `cut`."""
+    deaths = list(cut)
+    while True:
+        with opened(folder, MIXED, "random", pruner=pruner) as study:
+            while trial := study.begin(total):
+                ended = epochs_of(study, trial, deaths)
+                if ended is None:
+                    break
+                study.finish(trial, value_of(trial.point), pruned=ended == "pruned", seconds=1.0)
+            else:
+                return study.trials()
+
+
+def epochs_of(
+    study: studies.Study, trial: studies.Trial, deaths: list[tuple[int, int]]
+) -> str | None:
+    """`pruned` or `whole`; None where the process dies."""
+    for epoch in range(1, 10):
+        hopeless = study.hopeless(trial, epoch, value_of(trial.point) * (1 + 1 / epoch))
+        if deaths and deaths[0] == (trial.number, epoch):
+            del deaths[0]
+            return None
+        if hopeless:
+            return "pruned"
+    return "whole"
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_a_study_that_was_cut_off_gives_up_the_same_trials(tmp_path, pruner):
+    unbroken = search_pruned(tmp_path / "unbroken", pruner, 9)
+    pruned = [(t.number, max(t.reports)) for t in unbroken if t.state == "pruned"]
+    # It dies in the middle of trials, and between the verdict on an epoch and the end of the trial, twice.
+    cut = ((0, 4), (1, 1), *pruned, (8, 1))
+    broken = search_pruned(tmp_path / "broken", pruner, 9, tuple(sorted((*cut, pruned[0]))))
+
+    assert broken == unbroken
+    assert 1 <= len(pruned) < 8
+
+
+def test_a_pruned_trial_has_the_value_of_its_last_epoch_and_is_never_the_best(tmp_path):
+    with opened(tmp_path, GRID, "grid", pruner="median") as study:
+        study.finish(study.begin(4), 0.5)
+        trial = study.begin(4)
+        study.hopeless(trial, 1, 0.9)
+        study.hopeless(trial, 2, 0.8)
+        study.finish(trial, None, pruned=True)
+
+        assert [(t.state, t.value) for t in study.trials()] == [("finished", 0.5), ("pruned", 0.8)]
+        assert study.trials()[1].reports == {1: 0.9, 2: 0.8}
+        assert study.best().number == 0
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
@@ -115,8 +178,9 @@ def test_the_seed_decides_what_is_drawn(tmp_path):
 
 
 @pytest.mark.slow
-def test_tpe_learns_where_the_good_values_are(tmp_path):
-    trials = search(tmp_path, ["model.rank=int(interval(1,1000))"], "tpe", 30)
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_it_learns_where_the_good_values_are(tmp_path, sampler):
+    trials = search(tmp_path, ["model.rank=int(interval(1,1000))"], sampler, 30)
 
     off = [abs(trial.point["model.rank"] - 20) for trial in trials]
     assert sum(off[20:]) < sum(off[:10]) / 2
@@ -143,6 +207,7 @@ def test_nothing_finished_has_no_best(tmp_path):
         ({"overrides": ["model.rank=8,16"]}, "another space: model.rank=8,32"),
         ({"sampler": "random"}, "another sampler: grid, now random"),
         ({"settings_hash": "xyz"}, "another settings: abc, now xyz"),
+        ({"pruner": "median"}, "another pruner: none, now median"),
     ],
 )
 def test_another_search_under_the_same_name_is_refused(tmp_path, change, words):

@@ -15,6 +15,7 @@ import pytest
 from recsys_cli.errors import CheckpointError, ConfigError, DataError, DivergedError, ModelError
 from recsys_cli.progress import Silent
 from recsys_cli.sweeps import sweep
+from recsys_cli.sweeps.limits import Limits
 from recsys_cli.sweeps.plan import make_plan
 from recsys_cli.tracking.under_way import held
 
@@ -132,6 +133,38 @@ def test_a_trial_that_diverges_does_not_stop_the_sweep(fake):
     assert [row.state for row in result.trials] == ["finished", "finished", "diverged"]
     assert result.trials[-1].value is None
     assert result.best.params == {"model.rank": 32}
+
+
+def test_a_pruned_trial_is_shown_after_those_that_are_whole(fake, tracker):
+    lines = Lines()
+    ranks = "model.rank=32,33,34,35,36,999,31"
+    plan = make_plan([*BASE, ranks], name="s", pruner="median")
+    result = sweep.run(plan, progress=lines)
+
+    assert [row.state for row in result.trials] == ["finished"] * 6 + ["pruned"]
+    assert result.trials[-1].params == {"model.rank": 999}
+    assert result.trials[-1].value == pytest.approx((1 / 968 - 0.0001) / 4)
+    assert result.pruner == "median"
+    assert any(line.startswith("trial-005 is pruned: ndcg_at_10 0.0002") for line in lines.lines)
+    assert any(line.startswith("trial 6 of 7: ndcg_at_10 0.0002, pruned;") for line in lines.lines)
+    assert not Path("runs/sweeps/s/trial-005/running.json").exists()
+
+
+def test_a_budget_is_what_all_commands_together_may_take(fake, tracker):
+    searched = [*BASE, "model.rank=int(interval(1,9))"]
+    lines = Lines()
+    for budget, n_trials in ((1e-9, 1), (1e-9, 1), (1e9, 9)):
+        plan = make_plan(searched, name="s", limits=Limits(budget=budget))
+        assert len(sweep.run(plan, progress=lines).trials) == n_trials
+
+    assert lines.lines.count("the budget of 1e-09 s is reached after 1 trials") == 1
+    assert tracker.started[0]["params"]["sweep.trials"] == "as many as time allows"
+
+
+def test_a_timeout_lets_the_first_trial_end_and_the_same_command_goes_on(fake, tracker):
+    for n_trials in (1, 4):
+        late = Limits(timeout=5, started=time.monotonic() - (10 if n_trials == 1 else 0))
+        assert len(swept(limits=late).trials) == n_trials
 
 
 def test_a_sweep_that_only_diverges_ends_as_diverged(fake, tracker):
