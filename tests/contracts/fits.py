@@ -65,6 +65,8 @@ EXEMPT = {
     ("deep", "permuted_items"): DRAWN,
     ("sasrec", "permuted_users"): DRAWN,
     ("sasrec", "permuted_items"): DRAWN,
+    ("esasrec", "permuted_users"): DRAWN,
+    ("esasrec", "permuted_items"): DRAWN,
     ("seq", "permuted_users"): DRAWN,
     ("seq", "permuted_items"): DRAWN,
 }

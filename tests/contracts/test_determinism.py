@@ -17,7 +17,8 @@ RATED = ["data=csv", "data.value_column=rating", "data.time_unit=s", "split=leav
 SHORT = {
     "mf": ["trainer.epochs=2"],
     "deep": ["trainer.epochs=2"],
-    "sasrec": ["trainer.epochs=1", "model.dim=16"],
+    "esasrec": ["trainer.epochs=1", "model.dim=8", "model.history_length=20"],
+    "sasrec": ["trainer.epochs=1", "model.dim=8", "model.history_length=20"],
     "seq": ["trainer.epochs=1"],
     "slim": ["model.tolerance=0.01"],
     "svd": ["model.epochs=2"],

@@ -102,7 +102,11 @@ class SASRec(nn.Module):
         """What the layers keep of every position for the gradient, and the scores that are there at once."""
         positions, (n_items, dim) = min(batch_size, len(train)), self.items.shape
         scores = n_items if self.negatives is None else self.negatives
-        return 4 * positions * (24 * len(self.blocks) * dim + 12 * dim + scores)
+        return 4 * positions * ((self.kept() * len(self.blocks) + 12) * dim + scores)
+
+    def kept(self) -> int:
+        """Numbers that a block keeps of a position for the gradient, in lengths of a vector."""
+        return 24
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """Products of the last position's vector with the items'; all 0 without a history."""
