@@ -19,7 +19,8 @@ from recsys_cli.errors import ConfigError, nearest
 ROOT = "experiment"
 ENVIRONMENT = "RECSYS_CONFIG_DIR"
 PUBLISHED = "published"  # a folder of tables to reproduce, not a group of settings
-COMPARISON = "comparison"  # nor is this one, of comparisons to run
+SPACES = "sweep"  # and one of ready search spaces
+COMPARISON = "comparison"  # and one of comparisons to run
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _KEY = re.compile(
@@ -115,7 +116,7 @@ def groups(config_dirs: Sequence[Path] = ()) -> list[str]:
             for path in folder.iterdir()
             if path.is_dir()
             and _NAME.fullmatch(path.name)
-            and path.name not in (PUBLISHED, COMPARISON)
+            and path.name not in (PUBLISHED, SPACES, COMPARISON)
         }
     )
 

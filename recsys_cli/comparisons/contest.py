@@ -21,7 +21,7 @@ from recsys_cli import catalogue, plain_yaml
 from recsys_cli.config import Config, load, parse
 from recsys_cli.errors import ConfigError, nearest
 from recsys_cli.sweeps.plan import Plan, make_plan
-from recsys_cli.sweeps.ready import ready_space
+from recsys_cli.sweeps.ready import with_ready
 from recsys_cli.sweeps.space import SAME_IN_ALL
 from recsys_cli.sweeps.space import read as read_space
 
@@ -159,11 +159,7 @@ def make_contest(
     )
     searches = {
         model: _search(
-            [
-                f"model={model}",
-                *said,
-                *(preset.spaces.get(model) or ready_space(model, config_dirs)),
-            ],
+            _searched([f"model={model}", *said], model, preset, config_dirs),
             preset.trials,
             f"{name}-{model}",
             config_dirs,
@@ -188,6 +184,14 @@ def make_contest(
         overrides=tuple(common),
         folders=tuple(config_dirs),
     )
+
+
+def _searched(
+    said: list[str], model: str, preset: Preset, config_dirs: Sequence[Path]
+) -> list[str]:
+    """What is said to a model, with what is searched: by the file, else its ready space."""
+    own = preset.spaces.get(model)
+    return with_ready(said, model, config_dirs) if own is None else [*said, *own]
 
 
 def _search(overrides: list[str], trials: int, name: str, config_dirs: Sequence[Path]) -> Plan:
