@@ -128,9 +128,10 @@ def compare(
         config_dirs=config_dir or (),
     )
     from recsys_cli.comparisons import models as comparisons
+    from recsys_cli.reports.comparison_page import comparison_page
     from recsys_cli.tracking.console import Console
 
-    found = comparisons.compare(contest, progress=Console(bars=progress))
+    found = comparisons.compare(contest, progress=Console(bars=progress), draw=comparison_page)
     if as_json:
         output.write(json.dumps(found.to_json()))
     else:
@@ -159,6 +160,8 @@ def _preset(
 
 def _show(found: Comparison) -> None:
     """The table, what each cost, and the verdicts."""
+    from recsys_cli.comparisons.models import PAGE
+
     output.facts([("metric", f"{found.metric} of the test users, each the mean over seeds")])
     output.table(COLUMNS, [_cells(found, each) for each in found.standings], numbers=True)
     output.table(COSTS, [_costs(each) for each in found.standings], numbers=True)
@@ -168,6 +171,7 @@ def _show(found: Comparison) -> None:
             *((f"not {model}", why) for model, why in found.left_out.items()),
             *((each.model, each.command) for each in found.standings if each.kind == "tuned"),
             ("files", found.folder),
+            ("page", str(Path(found.folder) / PAGE)),
             ("logged at", found.logged_at),
             ("open with", found.how_to_open),
         ]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,11 @@ from recsys_cli.redact import redact
 from recsys_cli.sweeps import sweep
 from recsys_cli.sweeps.results import Result
 from recsys_cli.tracking.contract import Status, Tracker
-from recsys_cli.tracking.run_folder import PerUser, open_run
+from recsys_cli.tracking.run_folder import HISTORY, PerUser, open_run
 from recsys_cli.tracking.under_way import held
 
-DEFINITION, TABLE = "definition.json", "comparison.json"
+DEFINITION, TABLE, PAGE = "definition.json", "comparison.json", "comparison.html"
+Draw = Callable[[Comparison], str]
 
 
 @dataclass(frozen=True)
@@ -72,24 +74,39 @@ class Measured:
         """Its line of the table."""
         first, search = self.outcomes[0], self.search
         valid = None if search is None else search.best.value
+        trials = [] if search is None else sorted(search.trials, key=lambda row: row.number)
         command = ["recsys", "train", *self.overrides, f"seed={seed}"]
         return Standing(
             model=self.model,
             kind="yardstick" if search is None else "tuned",
             seed_values=tuple(each.metrics["test"][metric] for each in self.outcomes),
             valid=first.metrics["valid"][metric] if valid is None else valid,
-            trials=0 if search is None else len(search.trials),
-            search_seconds=0.0 if search is None else sum(row.seconds for row in search.trials),
+            trials=len(trials),
+            search_seconds=sum(row.seconds for row in trials),
             train_seconds=float(np.median([each.timings["fit_seconds"] for each in self.outcomes])),
             parameters=first.counts["parameters"],
             command=redact(shlex.join(command)),
             run_dirs=tuple(str(each.run_dir) for each in self.outcomes),
             mark=mark,
+            setting={} if search is None else search.best.params,
+            trial_values=tuple(row.value for row in trials),
+            curve=_curve(first.run_dir, f"valid_{metric}"),
         )
 
 
-def compare(contest: Contest, *, progress: Progress) -> Comparison:
+def _curve(folder: Path, key: str) -> tuple[tuple[int, float], ...]:
+    """Epoch and value, as the run's journal has them."""
+    told = map(json.loads, (folder / HISTORY).read_text(encoding="utf-8").splitlines())
+    return tuple((entry["epoch"], entry[key]) for entry in told if key in entry)
+
+
+def compare(contest: Contest, *, progress: Progress, draw: Draw | None = None) -> Comparison:
     """Tune, measure and judge; what was finished before is not done again.
+
+    Args:
+        contest: What is compared.
+        progress: Shows how it goes on.
+        draw: Makes the page that is kept with the table; None = there is none.
 
     Raises:
         ConfigError: The folder holds another comparison, or another process works in it.
@@ -104,7 +121,7 @@ def compare(contest: Contest, *, progress: Progress) -> Comparison:
             f"compare {contest.name}: {len(contest.searches)} searches, then {len(contest.seeds)} seeds each; "
             f"--name {contest.name} goes on with it after an interruption"
         )
-        return _run(contest, yardsticks, left_out, progress)
+        return _run(contest, yardsticks, left_out, progress, draw)
 
 
 def _yardsticks(contest: Contest, progress: Progress) -> tuple[list[str], dict[str, str]]:
@@ -167,7 +184,11 @@ def _held(contest: Contest) -> Iterator[None]:
 
 
 def _run(
-    contest: Contest, yardsticks: Sequence[str], left_out: dict[str, str], progress: Progress
+    contest: Contest,
+    yardsticks: Sequence[str],
+    left_out: dict[str, str],
+    progress: Progress,
+    draw: Draw | None,
 ) -> Comparison:
     tracker: Tracker = config.build(contest.settings.tree["tracking"], key="tracking")
     run_id = tracker.start(
@@ -195,7 +216,7 @@ def _run(
             logged_at=tracker.location,
             how_to_open=tracker.how_to_open,
         )
-        _record(contest, comparison, tracker)
+        _record(contest, comparison, tracker, draw)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -281,6 +302,8 @@ def _judged(
         standings=standings,
         rows=rows,
         left_out=left_out,
+        environment=first.device,
+        higher=higher,
     )
 
 
@@ -301,9 +324,13 @@ def _params(contest: Contest) -> dict[str, Any]:
     }
 
 
-def _record(contest: Contest, found: Comparison, tracker: Tracker) -> None:
-    """Keep the table in the comparison's folder and with its run."""
-    path = contest.folder / TABLE
-    write_whole(path, (json.dumps(found.to_json(), indent=2) + "\n").encode())
+def _record(contest: Contest, found: Comparison, tracker: Tracker, draw: Draw | None) -> None:
+    """Keep the table and the page in the comparison's folder and with its run."""
+    table = contest.folder / TABLE
+    write_whole(table, (json.dumps(found.to_json(), indent=2) + "\n").encode())
     tracker.metrics({f"{row.name}_{row.metric}": row.mean for row in found.rows})
-    tracker.artifact(path)
+    tracker.artifact(table)
+    if draw is not None:
+        page = contest.folder / PAGE
+        write_whole(page, draw(found).encode())
+        tracker.artifact(page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +30,9 @@ class Standing:
         command: Repeats the first of the measured runs.
         run_dirs: The measured runs.
         mark: What to beware of; empty where there is nothing.
+        setting: Searched key -> best value.
+        trial_values: Validation value of each trial in order; None where it has none.
+        curve: Epoch and validation value of the first measured run, where it was trained in epochs.
     """
 
     model: str
@@ -43,6 +46,9 @@ class Standing:
     command: str
     run_dirs: tuple[str, ...]
     mark: str = ""
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    trial_values: tuple[float | None, ...] = ()
+    curve: tuple[tuple[int, float], ...] = ()
 
     @property
     def spread(self) -> float | None:
@@ -62,6 +68,8 @@ class Comparison:
         standings: The table, best first.
         rows: Means, intervals and differences, metric by metric.
         left_out: Model -> why it is not in the table.
+        environment: Versions and hardware.
+        higher: Whether a higher value of the metric is better.
         run_id: The tracked run of the comparison.
         logged_at: Where the runs are recorded.
         how_to_open: The command that shows them.
@@ -74,6 +82,8 @@ class Comparison:
     standings: Sequence[Standing]
     rows: Sequence[Row]
     left_out: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    higher: bool = True
     run_id: str = ""
     logged_at: str = ""
     how_to_open: str = ""

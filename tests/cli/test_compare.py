@@ -49,7 +49,7 @@ def test_a_model_without_a_search_has_no_cost_of_one():
 
 def test_the_table_the_verdict_and_the_commands_are_printed(recsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "compare", lambda contest, progress: comparison(0.05, noise=0.01))
+    monkeypatch.setattr(models, "compare", lambda *_, **__: comparison(0.05, noise=0.01))
     typed = ["compare", "mf", "deep", "--data=demo", "--tracking=none"]
 
     lines = [line.split("\t") for line in recsys(*typed).out.splitlines()]
