@@ -133,9 +133,9 @@ def test_everything_inside_is_hidden():
         ("a\x07\x7f\x9b", r"a\x07\x7f\x9b"),
         ("user\u202egnp.exe", r"user\u202egnp.exe"),
         ("zero\u200bwidth\ufeff", r"zero\u200bwidth\ufeff"),
-        ("a\rb\u2028c", r"a\x0db\u2028c"),
+        ("a\rb\u2028c\u2029", r"a\x0db\u2028c\u2029"),
         ("\ud800", r"\ud800"),
-        ("line\n\tÜnïcode 日本 🎬", "line\n\tÜnïcode 日本 🎬"),
+        ("line\n\tÜnïcode 日本 🎬 X", "line\n\tÜnïcode 日本 🎬 X"),
     ],
 )
 def test_what_steers_a_terminal_is_written_out(text, shown):

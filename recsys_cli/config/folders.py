@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import yaml
+from hydra import conf as hydra_conf
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
@@ -20,7 +21,8 @@ from recsys_cli.config.reserved import refuse_resolvers
 from recsys_cli.errors import ConfigError
 
 SCHEME = "recsys"
-OURS = "main"  # what Hydra calls the provider of the folder that it is started with
+BUILT_IN = "main"  # what Hydra calls the provider of the folder that it is started with
+OURS = frozenset({BUILT_IN, "hydra"})
 
 
 class ConfigFolder(ConfigSource):
@@ -42,7 +44,7 @@ class ConfigFolder(ConfigSource):
     def is_config(self, config_path: str) -> bool:
         """Whether this is a file; the root's file is always ours."""
         file = self._normalize_file_name(config_path)
-        if self.provider != OURS and file == f"{catalogue.ROOT}.yaml":
+        if self.provider not in OURS and file == f"{catalogue.ROOT}.yaml":
             return False
         return _is_plain(file) and Path(self.path, file).is_file()
 
@@ -62,7 +64,7 @@ class ConfigFolder(ConfigSource):
         """
         path = Path(self.path, self._normalize_file_name(config_path))
         text = plain_yaml.read_text(path)
-        if self.provider != OURS:
+        if self.provider not in OURS:
             plain_yaml.check(path, text)
         try:
             header = ConfigSource._get_header_dict(text[:512])
@@ -71,7 +73,7 @@ class ConfigFolder(ConfigSource):
             raise ConfigError(
                 f"{path}: cannot be read: {plain_yaml.reason(error)}", "mend the YAML"
             ) from error
-        if self.provider != OURS:
+        if self.provider not in OURS:
             _refuse_reach(path, content, header.get("package") or "")
         return ConfigResult(
             config=content, path=self.full_path(), provider=self.provider, header=header
@@ -79,17 +81,19 @@ class ConfigFolder(ConfigSource):
 
 
 class UserFolders(SearchPathPlugin):
-    """Puts the user's folders before ours on Hydra's search path, all read by `ConfigFolder`."""
+    """Puts the user's folders before ours on Hydra's search path; all are read by `ConfigFolder`, Hydra's own too."""
 
     folders: tuple[Path, ...] = ()
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Called by Hydra when it composes."""
         for element in search_path.get_path():
-            if element.provider == OURS:
-                element.path = element.path.replace("file://", f"{SCHEME}://", 1)
+            folder = Path(hydra_conf.__path__[0] if element.provider == "hydra" else element.path)
+            element.path = f"{SCHEME}://{folder}"
         for folder in reversed(self.folders):
-            search_path.prepend(provider="recsys-user", path=f"{SCHEME}://{folder}", anchor=OURS)
+            search_path.prepend(
+                provider="recsys-user", path=f"{SCHEME}://{folder}", anchor=BUILT_IN
+            )
 
 
 def look_into(folders: tuple[Path, ...]) -> None:

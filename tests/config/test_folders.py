@@ -5,13 +5,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hydra.conf
 import pytest
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_cli import config
+from recsys_cli import catalogue, config
 from recsys_cli.errors import ConfigError
 
 OWN = "# mine\n_target_: recsys_cli.models.baselines.popularity.Popularity\n"
@@ -19,6 +20,7 @@ BOMB = "x: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n"
     for old, new in zip("abcdef", "bcdefg", strict=True)
 )
+# what is said with the file's own path, and what with a key or name that it gives
 BAD = {
     "an alias bomb": (OWN + BOMB, "stands for more than 100,000 values"),
     "very many aliases": (OWN + "x: [&a 1" + ", *a" * 101 + "]\n", "more than 100 aliases"),
@@ -33,7 +35,6 @@ BAD = {
     "an open bracket": (OWN + "x: [1\n", "cannot be read"),
     "two documents": (OWN + "---\n" + OWN, "another document"),
     "a NUL byte": (OWN + "x: \0\n", "cannot be read"),
-    "a NUL in a value": (OWN.replace("mine", "mine") + 'x: "a\\0b"\n', "model.x"),
     "half a character": (OWN + 'x: "\\ud800"\n', "half a character"),
     "another encoding": (OWN.encode("utf-16"), "not UTF-8"),
     "two megabytes": (OWN + "# " + "x" * 2_000_000, "larger than 1,000,000 bytes"),
@@ -41,11 +42,15 @@ BAD = {
     "Hydra's settings": (OWN + "hydra: {searchpath: [file:///tmp]}\n", "Hydra's own"),
     "Hydra's package": ("# @package hydra.job\nname: x\n", "Hydra's own"),
     "Hydra's groups": ("defaults:\n  - /hydra/launcher: basic\n" + OWN, "Hydra's own"),
-    "a file outside": ("defaults:\n  - ../../evil\n" + OWN, "evil"),
-    "an absolute file": ("defaults:\n  - /../evil\n" + OWN, "evil"),
     "the environment": (OWN + "x: ${oc.env:HOME}\n", "calls a resolver"),
     "the environment in a list": (OWN + "x: [[{y: '${oc.env:HOME}'}]]\n", "calls a resolver"),
     "the environment in a choice": ("defaults:\n  - override /trainer@_global_.trainer: ${oc.env:HOME}\n" + OWN, "calls a resolver"),
+    "a package elsewhere": ("# @package a b c\n" + OWN, "Too many components"),
+}  # fmt: skip
+UNFIT = {
+    "a NUL in a value": (OWN.replace("mine", "mine") + 'x: "a\\0b"\n', "model.x"),
+    "a file outside": ("defaults:\n  - ../../evil\n" + OWN, "evil"),
+    "an absolute file": ("defaults:\n  - /../evil\n" + OWN, "evil"),
     "a call in a list": (OWN + "x: [{_target_: os.system}]\n", "model.x"),
     "a call to finish": (OWN + "_partial_: true\n", "model._partial_"),
     "arguments": (OWN + "_args_: [1]\n", "model._args_"),
@@ -53,7 +58,6 @@ BAD = {
     "an unknown file": ("defaults:\n  - other\n" + OWN, "'model/other'"),
     "an unknown group": ("defaults:\n  - override /trianer: adam\n" + OWN, "'trianer' here; did you mean 'trainer'"),
     "an unknown key": (OWN + "x: ${nowhere}\n", "model.x: "),
-    "a package elsewhere": ("# @package a b c\n" + OWN, "Too many components"),
 }  # fmt: skip
 
 
@@ -75,15 +79,16 @@ def write(folder: Path) -> Callable[[str | bytes], Path]:
     return put
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", BAD | UNFIT)
 def test_a_bad_file_is_one_line(write, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "CANARY")
-    content, told = BAD[name]
+    content, told = (BAD | UNFIT)[name]
     with pytest.raises(ConfigError) as caught:
         config.load(["model=mine"], [write(content)])
     line = caught.value.line
     assert told in line
+    assert line.startswith(str(tmp_path / "mine" / "model" / "mine.yaml")) == (name in BAD)
     assert caught.value.hint
     assert "\n" not in line
     assert len(line) < 1000
@@ -94,6 +99,30 @@ def test_a_bad_file_is_one_line(write, name, tmp_path, monkeypatch):
 def test_a_byte_order_mark_and_a_few_aliases_are_taken(write):
     text = "\ufeff# mine\n_target_: &a recsys_cli.models.baselines.popularity.Popularity\n"
     assert config.load(["model=mine"], [write(text)]).choices["model"] == "mine"
+
+
+@pytest.mark.parametrize("beside", ["mine", "built in", "hydra"])
+def test_a_default_leads_out_of_no_folder(write, tmp_path, beside):
+    """Not out of the user's, not out of ours, and not out of Hydra's, where it would be read unmeasured."""
+    folder = write("")
+    start = {
+        "mine": folder,
+        "built in": catalogue.builtin_directory(),
+        "hydra": Path(hydra.conf.__file__).parent,
+    }[beside]
+    for way in (os.path.relpath(tmp_path, start), str(tmp_path)):
+        write(f"defaults:\n  - /{way}/evil@_global_\n  - _self_\n" + OWN)
+        with pytest.raises(ConfigError, match="evil"):
+            config.load(["model=mine"], [folder])
+
+
+def test_an_unknown_choice_is_answered_with_ours_and_the_users(write):
+    folder = write("defaults:\n  - override /trainer@_global_.trainer: adm\n" + OWN)
+    (folder / "trainer" / "folder").mkdir(parents=True)
+    (folder / "trainer" / "adn.yaml").write_text("lr: 1\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load(["model=mine"], [folder])
+    assert "(there are: adam, adn, closed_form, gradient, sequence)" in caught.value.line
 
 
 def test_a_mistyped_key_of_a_file_of_ones_own_is_answered(write):
