@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from recsys_cli.data.interactions import Interactions, from_columns
 
@@ -22,6 +22,10 @@ for profile, tried in {"everyday": EVERYDAY, "ci": 200, "nightly": 5_000}.items(
         derandomize=profile != "nightly",
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
+# For changed code it is enough that a test fails: to look for the smallest failing example takes seconds each time.
+settings.register_profile(
+    "mutation", settings.get_profile("everyday"), phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
 
 

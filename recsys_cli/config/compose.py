@@ -60,7 +60,7 @@ def parse(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> list[Ov
         override = _parsed(text)
         name, shown = override.key_or_group, _short(text)
         refuse_resolvers({name: text})
-        if name.split(".")[0] == "hydra" or name.startswith("hydra/"):
+        if re.split("[./]", name)[0] == "hydra":
             raise ConfigError(f"{shown}: Hydra's own settings are not ours to take", "leave it out")
         if override.package is not None or "/" in name:
             raise ConfigError(

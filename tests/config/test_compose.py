@@ -36,8 +36,8 @@ REFUSED = [
     ("model.rank=16,32", ["several values", "recsys sweep"]),
     ("model=../../evil", ["no model called '../../evil'"]),
     ("model@other=mf", ["model@other"]),
-    ("hydra.run.dir=out", ["hydra.run.dir"]),
-    ("hydra/launcher=basic", ["hydra/launcher"]),
+    ("hydra.run.dir=out", ["hydra.run.dir", "Hydra's own"]),
+    ("hydra/launcher=basic", ["hydra/launcher", "Hydra's own"]),
     ("+x._target_=os.system", ["underscore"]),
     ("model._target_=os.system", ["underscore"]),
     ("trainer.lr=${oc.env:HOME}", ["trainer.lr", "resolver"]),
@@ -194,7 +194,7 @@ def test_of_a_very_long_text_the_beginning_is_repeated(length):
 
 
 def test_one_key_twice_is_an_error_and_not_a_race():
-    with pytest.raises(ConfigError, match="twice"):
+    with pytest.raises(ConfigError, match="model is given twice: 'model=mf' and 'model=deep'"):
         config.load(["model=mf", "model=deep"])
 
 
