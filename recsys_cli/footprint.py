@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from recsys_cli.data.interactions import Interactions
+from recsys_cli.devices import Device
 from recsys_cli.errors import ResourceError
 from recsys_cli.evaluation.scoring import rows_per_block
-from recsys_cli.models.contract import TellsMemory
+from recsys_cli.models.contract import SolvesByKernel, TellsMemory
 from recsys_cli.resources import in_words, memory
 from recsys_cli.training.loop import GradientTrainer
 from recsys_cli.training.optimisers import OptimiserName
@@ -32,8 +33,8 @@ SCORE_COPIES = (
 )
 # An event in the matrix of users by items; and as pairs, order and unseen items of an epoch, in 64 bits.
 SOLVED_EVENT_BYTES, STEPPED_EVENT_BYTES = 24, 72
-# What is loaded only when results are measured and written, and what torch's optimisers load besides.
-LIBRARIES, OPTIMISER_LIBRARIES = 48 << 20, 80 << 20
+# What is loaded only when results are measured and written, what torch's optimisers load besides, and the compiler.
+LIBRARIES, OPTIMISER_LIBRARIES, KERNEL_LIBRARIES = 48 << 20, 80 << 20, 110 << 20
 SHARES_NAMED = 2
 
 
@@ -115,7 +116,9 @@ def estimate(
         saving=weights + best + optimiser if by_steps else largest,
         measuring=SCORE_COPIES * FLOAT * n_scores,
         data=(STEPPED_EVENT_BYTES if by_steps else SOLVED_EVENT_BYTES) * len(train),
-        libraries=LIBRARIES + (OPTIMISER_LIBRARIES if by_steps else 0),
+        libraries=LIBRARIES
+        + (OPTIMISER_LIBRARIES if by_steps else 0)
+        + (KERNEL_LIBRARIES if _by_kernel(model, trainer) else 0),
     )
 
 
@@ -154,6 +157,13 @@ class _NoValues(TorchFunctionMode):
         if name in ("mul", "div") and isinstance(args[1], int | float):
             return args[0]
         return func(*args, **(kwargs or {}))
+
+
+def _by_kernel(model: nn.Module, trainer: Any) -> bool:
+    """Whether a compiled kernel learns; asked of what will be on a CPU."""
+    if isinstance(trainer, GradientTrainer):
+        return trainer.uses_kernel(model, Device("cpu", 1))
+    return isinstance(model, SolvesByKernel) and model.uses_kernel(torch.device("cpu"))
 
 
 def _optimiser_bytes(name: OptimiserName, trained: Iterable[Tensor]) -> int:

@@ -11,6 +11,7 @@ from recsys_cli import catalogue, config, experiment, footprint, preparation
 from recsys_cli.errors import ResourceError
 from recsys_cli.footprint import (
     FLOAT,
+    KERNEL_LIBRARIES,
     LIBRARIES,
     OPTIMISER_LIBRARIES,
     Footprint,
@@ -62,7 +63,8 @@ def test_what_gradient_descent_holds(checkerboard, optimiser, remembered):
     assert found.saving == found.weights + found.best + found.optimiser
     held = found.weights + found.best + found.optimiser + found.gradients + found.data
     highest = max(found.learning, found.saving, found.measuring)
-    assert found.peak == held + highest + LIBRARIES + OPTIMISER_LIBRARIES
+    compiler = 0 if optimiser == "adam" else KERNEL_LIBRARIES
+    assert found.peak == held + highest + LIBRARIES + OPTIMISER_LIBRARIES + compiler
 
 
 def test_a_closed_form_holds_no_copies_and_tells_its_own_matrices(checkerboard):
@@ -71,6 +73,22 @@ def test_a_closed_form_holds_no_copies_and_tells_its_own_matrices(checkerboard):
     assert found.learning == 2 * 8 * 1000**2
     assert found.saving == FLOAT * 1000**2
     assert found.libraries == LIBRARIES
+
+
+@pytest.mark.parametrize(
+    ("said", "compiled"),
+    [
+        (["model=mf"], True),
+        (["model=mf", "trainer.engine=torch"], False),
+        (["model=ials"], True),
+        (["model=ials", "model.solver=cholesky"], False),
+        (["model=deep"], False),
+    ],
+)
+def test_the_compiler_is_counted_where_a_kernel_learns(checkerboard, said, compiled):
+    libraries = of(checkerboard, *said).libraries - LIBRARIES
+    optimiser = 0 if "model=ials" in said[0] else OPTIMISER_LIBRARIES
+    assert libraries == optimiser + (KERNEL_LIBRARIES if compiled else 0)
 
 
 def test_a_model_of_any_size_is_measured_without_memory_and_without_chance(checkerboard):
@@ -129,7 +147,7 @@ def test_it_is_refused_before_it_is_built_and_before_anything_is_written(
 ) -> None:
     """On a machine that has as much as the smallest of these needs, and less than the largest."""
     settings = {rank: config.load([*SMALL, f"root={tmp_path / 'runs'}", f"model.rank={rank}"]) for rank in (4, 4096)}  # fmt: skip
-    monkeypatch.setattr(footprint, "memory", lambda: Memory(160_000_000, "x"))
+    monkeypatch.setattr(footprint, "memory", lambda: Memory(270_000_000, "x"))
     with pytest.raises(ResourceError, match="model=mf needs about"):
         experiment.run(settings[4096], run_dir=None, progress=Silent())
     assert not list(tmp_path.iterdir())

@@ -121,8 +121,10 @@ def in_time(seconds: float) -> str:
     """Seconds as people say them: 0.02 s, 12 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 1:
         return f"{seconds:.2g} s"
-    if seconds < MINUTE:
+    if round(seconds, 1) < MINUTE:
         return f"{seconds:.1f} s"
-    if seconds < HOUR:
-        return f"{seconds // MINUTE:.0f} min {seconds % MINUTE:.0f} s"
-    return f"{seconds // HOUR:.0f} h {seconds % HOUR // MINUTE:.0f} min"
+    whole = round(seconds)
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    minutes = round(seconds / MINUTE)
+    return f"{minutes // MINUTE} h {minutes % MINUTE} min"

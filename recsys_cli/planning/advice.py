@@ -77,8 +77,10 @@ def _value(tree: dict[str, Any], key: str) -> Any:
 
 def _peak(draft: Draft, config: Config, override: str) -> int | None:
     """What the run would need with this setting; None where that is no run."""
+    key = override.split("=")[0]
+    others = [text for text in config.overrides if text.lstrip("+").split("=")[0] != key]
     try:
-        tree = load([*config.overrides, override], config.folders).tree
+        tree = load([*others, override], config.folders).tree
         trainer = build(tree["trainer"], key="trainer", seed=tree["seed"])
         sizes = {"n_users": draft.split.n_users, "n_items": draft.split.n_items}
         make = partial(build, tree["model"], key="model", **sizes)

@@ -16,7 +16,13 @@ DATABASE_BYTES = 1_200_000  # MLflow's, where it is new
 BYTES_PER_VALUE = 0.5  # of a user's metrics, many of which are alike: they are packed
 
 
-def files(draft: Draft) -> int:
+def files(draft: Draft, needed: Footprint | None, *, tracked: bool) -> int:
+    """Bytes that a run leaves: its folder, and what MLflow keeps of it a second time."""
+    kept = _users(draft) + (0 if needed is None else needed.weights)
+    return RECORD_BYTES + (2 * kept + DATABASE_BYTES if tracked else kept)
+
+
+def _users(draft: Draft) -> int:
     """Bytes of the lists and of the users' values."""
     protocol = draft.protocol
     asked = [part for part in (draft.split.valid, draft.split.test) if len(part.users)]

@@ -29,9 +29,9 @@ from recsys_cli.progress import NotesOnce, Progress
 from recsys_cli.resources import free_on_disk, memory
 from recsys_cli.training.loop import ClosedFormTrainer, GradientTrainer
 
-# Of MLflow: what it takes to import it and to tell it of a run, in times of what it took to start this program, and
-# the memory of its code.
-TRACKER_STARTS, TRACKER_LIBRARIES = 1.1, 115 << 20
+# What it takes to write the files of a run, and to import MLflow and tell it of one: in times of what it took to start
+# this program, as it is code that is loaded in all three. And the memory of MLflow's code.
+RECORD_STARTS, TRACKER_STARTS, TRACKER_LIBRARIES = 0.5, 1.1, 115 << 20
 HOST = Device("cpu", 1)
 
 
@@ -67,6 +67,7 @@ class Plan:
         free_disk: Bytes that may still be written where the run's files will lie; None where that is not known.
         assumed: What was not seen but told from something else, a sentence each.
         advice: Settings that make it fit, where it does not.
+        refusal: The bytes that a training is refused by, told before anything of it was done; None where it is not.
     """
 
     phases: list[Phase]
@@ -75,6 +76,7 @@ class Plan:
     free_disk: int | None
     assumed: list[str]
     advice: list[Advice]
+    refusal: int | None
 
     @property
     def memory(self) -> int:
@@ -122,47 +124,41 @@ def plan(config: Config, *, folder: Path | None, progress: Progress) -> Plan:
     Raises:
         RecsysError: What a training of these settings would raise before it begins to learn.
     """
-    start, tracked = time.process_time(), config.choices["tracking"] != "none"
-    begun = HOST.peak_memory_bytes()
-    libraries = TRACKER_LIBRARIES if tracked else 0
+    start, begun = time.process_time(), HOST.peak_memory_bytes()
     draft, loading, assumed = _load(config, progress)
-    needed = draft.footprint() if not draft.device.is_accelerator else None
+    needed = None if draft.device.is_accelerator else draft.footprint()
     HOST.reset_peak_memory()
-    held = HOST.peak_memory_bytes()
-    there = memory()
-    phases = [
-        Phase("start", start, memory=begun),
-        *loading,
-    ]
-    files = disk.files(draft) + (0 if needed is None else needed.weights)
-    record = Phase(
-        "record",
-        TRACKER_STARTS * start if tracked else 0.1 * start,
-        disk=(2 if tracked else 1) * files
-        + disk.RECORD_BYTES
-        + (disk.DATABASE_BYTES if tracked else 0),
-    )
-    if needed is not None and there is not None and needed.peak > there.free:
+    held, there = HOST.peak_memory_bytes(), memory()
+    tracked = config.choices["tracking"] != "none"
+    libraries = TRACKER_LIBRARIES if tracked else 0
+    refused = needed is not None and there is not None and needed.peak > there.free
+    if needed is not None and refused:
         assumed.append("the model was not built, since it does not fit: its times are not known")
-        doing = [Phase("learn", None, memory=held + libraries + needed.peak)]
-        advice = advise(draft, config, room=there.free)
+        work = [Phase("learn", None, memory=held + libraries + needed.peak - LIBRARIES)]
     else:
         with draft.device.active():
-            doing = _work(draft, config, needed, held, assumed, progress)
-        doing = [replace(p, memory=(p.memory or 0) + libraries) for p in doing]
-        advice = []
-    own = LIBRARIES + max((phase.memory or 0 for phase in doing), default=0)
+            work = _work(draft, config, needed, held, assumed, progress)
+        work = [replace(phase, memory=(phase.memory or 0) + libraries) for phase in work]
+    seconds = start * (RECORD_STARTS + (TRACKER_STARTS if tracked else 0.0))
+    most = LIBRARIES + max(phase.memory or 0 for phase in work)
+    files = disk.files(draft, needed, tracked=tracked)
     made = Plan(
-        phases=[*phases, *doing, replace(record, memory=own)],
+        phases=[
+            Phase("start", start, memory=begun),
+            *loading,
+            *work,
+            Phase("record", seconds, memory=most, disk=files),
+        ],
         room=None if there is None else there.free + held,
         bound="" if there is None else there.bound,
         free_disk=free_on_disk(folder or Path(config.tree["root"])),
         assumed=assumed,
-        advice=advice,
+        advice=[],
+        refusal=None if needed is None else held + needed.peak,
     )
-    if not made.fits and not advice and needed is not None and there is not None:
-        return replace(made, advice=advise(draft, config, room=there.free))
-    return made
+    if made.room is None or made.memory <= made.room or there is None:
+        return made
+    return replace(made, advice=advise(draft, config, room=there.free - libraries))
 
 
 def _load(config: Config, progress: Progress) -> tuple[Draft, list[Phase], list[str]]:
@@ -207,28 +203,32 @@ def _work(
     else:
         learning = probe_fit(draft, ready, progress)
     peak = _peak_of_learning(learning, needed, held, by_steps=by_steps)
+    ranking: dict[str, float | None] = dict.fromkeys(ready.parts)
+    first = learning.before_seconds
     if by_steps or learning.seen == 1.0 or look_fitted(ready.model):
-        ranking: dict[str, float | None] = {p: probe_ranking(ready, p) for p in ready.parts}
+        for part in ranking:
+            once, ranking[part] = probe_ranking(ready, part)
+            first += once
     else:
-        ranking = dict.fromkeys(ready.parts)
         assumed.append("only a whole fit tells how long scoring takes: that is not known")
     kept = needed.best if needed is not None and by_steps else 0
     asking = max(HOST.peak_memory_bytes() + kept, peak)
     tests = [Phase(part, seconds, memory=asking) for part, seconds in ranking.items()]
-    if not isinstance(trainer, GradientTrainer):
-        if learning.seen < 1.0:
-            assumed.append(
-                f"{learning.seen:.1%} of the fit was done; the rest is told by the law of its work"
-            )
-        once = learning.before_seconds + learning.seconds
-        return [build, Phase("fit", once, memory=peak), *tests]
-    return [build, *_epochs(trainer, learning, ranking, peak, asking, needed, assumed), *tests]
+    before = [build, Phase("first use", first, memory=peak)]
+    if isinstance(trainer, GradientTrainer):
+        epochs = _epochs(trainer, learning, ranking["valid"], peak, asking, needed, assumed)
+        return [*before, *epochs, *tests]
+    if learning.seen < 1.0:
+        assumed.append(
+            f"{learning.seen:.1%} of the fit was done; the rest is told by the law of its work"
+        )
+    return [*before, Phase("fit", learning.seconds, memory=peak), *tests]
 
 
 def _epochs(
     trainer: GradientTrainer,
     learning: Learning,
-    ranking: dict[str, float | None],
+    asked_seconds: float | None,
     peak: int,
     asking: int,
     needed: Footprint | None,
@@ -242,14 +242,13 @@ def _epochs(
         f"{learning.seen:.1%} of an epoch was done; the least is {least} epochs, where none after the first "
         f"validation is better (trainer.patience={trainer.patience}), the most {most} (trainer.epochs)"
     )
-    again = Phase("validate", ranking["valid"], asked[0], asked[1], memory=asking)
+    again = Phase("validate", asked_seconds, asked[0], asked[1], memory=asking)
     longest = most * learning.seconds + asked[1] * (again.seconds or 0.0)
     saved = longest > trainer.checkpoint_seconds or trainer.checkpoint_every_steps is not None
     saving = disk.checkpoints(needed) if saved and needed is not None else 0
     if saved and needed is not None:
         peak += max(needed.saving - max(needed.learning, needed.measuring), 0)
     return [
-        Phase("before the first epoch", learning.before_seconds, memory=peak),
         Phase("epoch", learning.seconds, least, most, memory=peak, disk=saving),
         again,
     ]

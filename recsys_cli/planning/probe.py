@@ -39,7 +39,7 @@ class Learning:
     """What was seen of the learning.
 
     Attributes:
-        before_seconds: Before the first epoch or solve: samplers, kernels, what torch loads for its optimisers.
+        before_seconds: What is done or loaded once, before the first epoch or solve: samplers, kernels, optimisers.
         seconds: An epoch, or the solve.
         seen: How much of it was done, from 0 to 1; the rest is told from that.
     """
@@ -171,8 +171,13 @@ def look_fitted(model: nn.Module) -> bool:
     return True
 
 
-def probe_ranking(ready: Prepared, part: str) -> float:
-    """Seconds to measure the model on a part of the data, told from as many of its users as there is time for."""
+def probe_ranking(ready: Prepared, part: str) -> tuple[float, float]:
+    """Seconds to measure the model on a part of the data, told from as many of its users as there is time for.
+
+    Returns:
+        What is taken only the first time in this process, and each time.
+    """
+    began = ready.device.now()
     holdout = ready.parts[part]
     users = numpy_generator(0, "plan").permutation(holdout.users)
     size = rows_per_block(ready.split.n_items)
@@ -181,18 +186,21 @@ def probe_ranking(ready: Prepared, part: str) -> float:
     ):  # all users may pay for a kernel that few do not
         n_scores = len(users) * ready.split.n_items
         scan_pays(n_scores, ready.device.torch, ready.protocol, Silent())
-    _seconds(ready, holdout, users[:size])  # what is loaded only once
+    _seconds(ready, holdout, users[:size])
+    first = ready.device.now() - began
     n, spent, before = min(size, len(users)), 0.0, (0, 0.0)
     while True:
         seconds = _seconds(ready, holdout, users[:n])
+        if not before[0]:
+            first = max(first - seconds, 0.0)
         spent += seconds
         if n == len(users):
-            return seconds
+            return first, seconds
         if spent + 2 * seconds > RANKING_SECONDS:
             break
         before, n = (n, seconds), min(2 * n, len(users))
     slope = (seconds - before[1]) / (n - before[0])
-    return seconds + max(slope, 0.5 * seconds / n) * (len(users) - n)
+    return first, seconds + max(slope, 0.5 * seconds / n) * (len(users) - n)
 
 
 def _seconds(ready: Prepared, holdout: Holdout, users: NDArray[np.int64]) -> float:

@@ -141,6 +141,14 @@ class GradientTrainer:
             *(["compiled by torch"] if self.compile else []),
         ]
 
+    def uses_kernel(self, model: Any, device: Device) -> bool:
+        """Whether the model's compiled kernel takes the steps.
+
+        Raises:
+            ConfigError: It is wanted and cannot do what is wanted.
+        """
+        return self._engine(model, device) == "kernel"
+
     def _engine(self, model: Any, device: Device) -> Literal["kernel", "torch"]:
         wanted = self.engine
         if self._unusual():

@@ -89,8 +89,9 @@ class SLIM(nn.Module):
         self.nearest.keep_strongest(0, weights.T.cpu().numpy())
 
     def work(self, train: Interactions) -> float:
-        """A sweep is as the cube of the items; how many there are is taken to be the same."""
-        return float(train.n_items) ** 3 + 50 * n_meetings(train)
+        """A sweep's products, its steps within blocks, and the calls for each row; sweeps are taken to be as many."""
+        n = float(train.n_items)
+        return n**3 + 500 * n**2 + 1.6e6 * n + 50 * n_meetings(train)
 
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """Items by items: what items share, the weights and those that move, and 64 bits to find the strongest."""
