@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 OptimiserName = Literal["rowwise_adagrad", "adam", "sgd"]
+
+
+def _spare_the_compiler() -> None:
+    """Let an optimiser be made without torch's compiler, whose import takes a second and more.
+
+    torch imports it at the first call of these methods, only to mark them as not to be compiled, and remembers that
+    under this name; they are never compiled here. Should a later torch not ask for the mark, this does nothing.
+    """
+    optimiser = torch.optim.Optimizer
+    for marked in (
+        optimiser.add_param_group,
+        optimiser.zero_grad,
+        optimiser.state_dict,
+        optimiser.load_state_dict,
+    ):
+        plain: Any = getattr(marked, "__wrapped__", marked)
+        plain.__dynamo_disable = plain
+
+
+_spare_the_compiler()
 
 
 class RowwiseAdagrad(torch.optim.Optimizer):

@@ -1,5 +1,7 @@
 """Row-wise Adagrad against its definition."""
 
+import sys
+
 import pytest
 import torch
 
@@ -31,3 +33,16 @@ def test_frozen_parameters_are_left_alone():
         optimiser = make_optimiser(name, [frozen, trained], 0.1)
         assert isinstance(optimiser, kind)
         assert optimiser.param_groups[0]["params"] == [trained]
+
+
+@pytest.mark.parametrize("name", ["rowwise_adagrad", "adam", "sgd"])
+def test_none_needs_the_compiler_of_torch_to_be_made_saved_and_loaded(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)  # its import fails
+    optimiser, other = (
+        make_optimiser(name, [torch.nn.Parameter(torch.zeros(2))], 0.1) for _ in "ab"
+    )
+    other.load_state_dict(optimiser.state_dict())
+    other.zero_grad(set_to_none=True)
+    if name == "rowwise_adagrad":
+        other.step()
+    assert other.param_groups[0]["lr"] == 0.1
