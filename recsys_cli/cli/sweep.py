@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from recsys_cli.catalogue import SPACES
 from recsys_cli.cli import completion, options, output
 
 if TYPE_CHECKING:
@@ -25,6 +26,15 @@ def sweep(
     tracking: options.Tracking = None,
     preset: options.Preset = None,
     seed: options.Seed = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A ready search space, named after the model that it is for: what is given below is left to you.",
+            autocompletion=completion.of_group(SPACES),
+            show_default=False,
+        ),
+    ] = None,
     trials: Annotated[
         int | None,
         typer.Option(
@@ -88,6 +98,8 @@ def sweep(
     """Search settings for the best validation metric, a run for each trial.
 
     Example: recsys sweep --model=mf model.rank=16,32,64
+
+    Example: recsys sweep --model=mf --space=mf --trials=30 --pruner=median
     """
     from recsys_cli.sweeps.limits import Limits, seconds
     from recsys_cli.sweeps.plan import make_plan
@@ -111,6 +123,7 @@ def sweep(
             preset=preset,
         ),
         config_dirs=config_dir or (),
+        ready=space,
         sampler=sampler,
         pruner=pruner,
         trials=trials,

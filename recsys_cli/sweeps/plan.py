@@ -15,6 +15,7 @@ from recsys_cli.errors import ConfigError
 from recsys_cli.sweeps import space as spaces
 from recsys_cli.sweeps.limits import Limits
 from recsys_cli.sweeps.pruning import PrunerName
+from recsys_cli.sweeps.ready import with_ready
 from recsys_cli.sweeps.study import SamplerName
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -77,6 +78,7 @@ def make_plan(
     overrides: Sequence[str],
     *,
     config_dirs: Sequence[Path] = (),
+    ready: str | None = None,
     sampler: SamplerName | None = None,
     pruner: PrunerName = "none",
     trials: int | None = None,
@@ -87,8 +89,9 @@ def make_plan(
     """Check everything about a sweep that can be checked without reading data.
 
     Args:
-        overrides: Hydra overrides, of which at least one holds several values.
+        overrides: Hydra overrides, of which at least one holds several values where no ready space is named.
         config_dirs: The user's own configuration folders.
+        ready: Name of a ready space; what the overrides give is left to them.
         sampler: None = the grid of a finite space when `trials` is not given, else tpe.
         pruner: What gives trials up before their last epoch.
         trials: How many; None = all points of the grid, or as many as the limits let begin.
@@ -103,6 +106,8 @@ def make_plan(
         raise ConfigError(
             f"--study {name!r} is not a name", "use letters, digits, '-', '_' and '.'"
         )
+    if ready is not None:
+        overrides = with_ready(overrides, ready, config_dirs)
     space = spaces.read(overrides, config_dirs)
     limits = limits or Limits()
     sampler = sampler or ("grid" if trials is None and space.size is not None else "tpe")

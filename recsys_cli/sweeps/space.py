@@ -119,7 +119,7 @@ def read(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Space:
     if not axes:
         raise ConfigError(
             "nothing to search: no setting is given several values",
-            "like model.rank=16,32,64 or 'trainer.lr=tag(log, interval(1e-4, 1e-1))'",
+            "like model.rank=16,32,64 or 'trainer.lr=tag(log, interval(1e-4, 1e-1))', or name a --space",
         )
     fixed = (
         text
