@@ -65,6 +65,14 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Training time of each model's search, like 10m, instead of a number of trials.",
+            show_default=False,
+        ),
+    ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
@@ -119,7 +127,12 @@ def compare(
     )
     contest = make_contest(
         _preset(
-            comparison, [text for text in typed if "=" not in text], trials, seeds, config_dir or ()
+            comparison,
+            [text for text in typed if "=" not in text],
+            trials,
+            budget,
+            seeds,
+            config_dir or (),
         ),
         said,
         reference=reference,
@@ -142,6 +155,7 @@ def _preset(
     name: str | None,
     models: list[str],
     trials: int | None,
+    budget: str | None,
     seeds: int | None,
     config_dirs: Sequence[Path],
 ) -> Preset:
@@ -154,7 +168,9 @@ def _preset(
             "such as: recsys compare mf deep --data=ml-100k, or give a --preset",
         )
     kept = Preset(models=models) if name is None else read_preset(name, config_dirs)
-    typed = {"models": models or None, "trials": trials, "seeds": seeds}
+    if budget is not None and trials is None:  # instead of the number that the file has
+        kept = kept.model_copy(update={"trials": None})
+    typed = {"models": models or None, "trials": trials, "budget": budget, "seeds": seeds}
     return kept.model_copy(update={key: value for key, value in typed.items() if value is not None})
 
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from recsys_cli import catalogue, plain_yaml
 from recsys_cli.config import Config, load, parse
 from recsys_cli.errors import ConfigError, nearest
+from recsys_cli.sweeps.limits import Limits, seconds
 from recsys_cli.sweeps.plan import Plan, make_plan
 from recsys_cli.sweeps.ready import with_ready
 from recsys_cli.sweeps.space import SAME_IN_ALL
@@ -41,7 +42,8 @@ class Preset(BaseModel):
         overrides: Settings that all have in common: data, split, filter.
         spaces: Model -> what is searched instead of its ready space.
         reference: The one that the others are set against.
-        trials: Of each search.
+        trials: Of each search, at most; None = 10, or as many as the budget lets begin.
+        budget: Training time of each search, such as 10m; empty = no limit.
         seeds: With how many seeds each best setting is trained.
     """
 
@@ -51,7 +53,8 @@ class Preset(BaseModel):
     overrides: list[str] = []
     spaces: dict[str, list[str]] = {}
     reference: str = ""
-    trials: Annotated[int, Field(ge=1)] = TRIALS
+    trials: Annotated[int, Field(ge=1)] | None = None
+    budget: str = ""
     seeds: Annotated[int, Field(ge=1)] = SEEDS
 
 
@@ -94,7 +97,13 @@ class Contest:
     def definition(self) -> dict[str, Any]:
         """What must be the same for a comparison to be gone on with."""
         searched = {
-            model: [plan.sampler, plan.total, plan.settings.hash, *map(str, _typed(plan))]
+            model: [
+                plan.sampler,
+                plan.total,
+                plan.limits.budget,
+                plan.settings.hash,
+                *map(str, _typed(plan)),
+            ]
             for model, plan in self.searches.items()
         }
         return {
@@ -160,7 +169,7 @@ def make_contest(
     searches = {
         model: _search(
             _searched([f"model={model}", *said], model, preset, config_dirs),
-            preset.trials,
+            preset,
             f"{name}-{model}",
             config_dirs,
         )
@@ -194,15 +203,18 @@ def _searched(
     return with_ready(said, model, config_dirs) if own is None else [*said, *own]
 
 
-def _search(overrides: list[str], trials: int, name: str, config_dirs: Sequence[Path]) -> Plan:
-    """A search with this budget; of a space with no more points than that, all of them."""
+def _search(overrides: list[str], preset: Preset, name: str, config_dirs: Sequence[Path]) -> Plan:
+    """A search with the budget of all; of a space with no more points than trials, all of them."""
+    budget = seconds(preset.budget, "--budget") if preset.budget else None
+    trials = preset.trials or (TRIALS if budget is None else None)
     size = read_space(overrides, config_dirs).size
-    all_points = size is not None and size <= trials
+    all_points = size is not None and trials is not None and size <= trials
     return make_plan(
         overrides,
         config_dirs=config_dirs,
         sampler="grid" if all_points else "tpe",
         trials=None if all_points else trials,
+        limits=Limits(budget=budget),
         name=name,
     )
 

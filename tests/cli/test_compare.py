@@ -20,6 +20,7 @@ from tests.comparisons.made_up import comparison
         (["mf", "deep", "--preset=tlak"], "talk"),
         (["mf", "deep", "--reference=ease"], "not among the models"),
         (["mf", "depe"], "deep"),
+        (["mf", "deep", "--data=demo", "--budget=soon"], "is not a duration"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_writes_nothing(recsys, tmp_path, monkeypatch, typed, says):
@@ -35,11 +36,13 @@ def test_the_kept_comparisons_are_listed(recsys):
 
 
 def test_what_is_typed_goes_over_the_file():
-    made = _preset("talk", ["mf", "seq"], 3, None, ())
+    made = _preset("talk", ["mf", "seq"], 3, None, None, ())
     assert (made.models, made.trials, made.seeds) == (["mf", "seq"], 3, 5)
     assert "data=ml-20m" in made.overrides
+    by_time = _preset("talk", [], None, "10m", None, ())
+    assert (by_time.trials, by_time.budget) == (None, "10m")
     with pytest.raises(ConfigError, match="two models"):
-        _preset(None, ["mf"], None, None, ())
+        _preset(None, ["mf"], None, None, None, ())
 
 
 def test_a_model_without_a_search_has_no_cost_of_one():

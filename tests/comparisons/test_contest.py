@@ -33,6 +33,12 @@ def test_a_space_with_fewer_points_than_trials_is_searched_to_its_end():
     assert (plan.sampler, plan.total) == ("grid", 2)
 
 
+def test_a_budget_stands_instead_of_a_number_of_trials():
+    kept = Preset(models=["mf", "deep"], budget="90s")
+    plans = make_contest(kept, BASE, name="c").searches.values()
+    assert [(plan.total, plan.limits.budget) for plan in plans] == [(None, 90.0), (None, 90.0)]
+
+
 def test_simple_models_stand_beside_the_tuned_ones_unless_they_are_tuned_themselves():
     assert contest().yardsticks == ("popularity", "recent_popularity", "ease")
     assert contest(["mf", "ease"]).yardsticks == ("popularity", "recent_popularity")
