@@ -192,6 +192,8 @@ def _work(
     """The phases from the building of the model to the test."""
     clock = Stopwatch()
     ready = complete(draft, config, stopwatch=clock)
+    if ready.device.is_accelerator:
+        assumed.append(f"memory is that of this process; {ready.device.label} has its own")
     build = Phase("build", clock.seconds["build_seconds"], memory=HOST.peak_memory_bytes())
     trainer = ready.trainer
     if not isinstance(trainer, ClosedFormTrainer | GradientTrainer):

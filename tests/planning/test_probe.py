@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from recsys_cli import config
 from recsys_cli.data.interactions import Interactions, from_columns
 from recsys_cli.data.split import Holdout
 from recsys_cli.errors import ModelError
 from recsys_cli.models.baselines.item_knn import ItemKNN
 from recsys_cli.models.baselines.user_knn import UserKNN
+from recsys_cli.models.contract import TellsWork
 from recsys_cli.planning import probe
 from recsys_cli.progress import Silent
 from recsys_cli.training.state import History
@@ -119,6 +121,19 @@ def test_a_quick_fit_is_done_whole(many_items, smallest):
 def test_what_only_the_whole_data_is_too_small_for_is_an_error(many_items):
     with pytest.raises(ModelError, match="too few"):
         fit(many_items, 1e-12, smallest=5_000)
+
+
+@pytest.mark.parametrize("name", ["ease", "ials", "item_knn", "knn_baseline", "rp3beta", "slim"])
+def test_the_work_that_a_model_tells_grows_with_the_data(many_items, name):
+    tree = config.load([f"model={name}"]).tree["model"]
+    works = []
+    for share in (0.2, 0.4, 1.0):
+        train = many_items if share == 1.0 else probe._part(many_items, share)
+        sizes = {"n_users": train.n_users, "n_items": train.n_items}
+        model = config.build(tree, key="model", **sizes)
+        assert isinstance(model, TellsWork)
+        works.append(model.work(train))
+    assert 0 < works[0] < works[1] < works[2]
 
 
 def test_a_model_looks_fitted_where_the_size_of_its_numbers_is_known():

@@ -68,8 +68,8 @@ class EASE(nn.Module):
         return float(train.n_items) ** 3 + 50 * n_meetings(train)
 
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
-        """Two matrices of items by items in 64 bits: what is factorised and its factor, then that and the inverse."""
-        return 2 * 8 * self.weights.numel()
+        """Three matrices of items by items in 64 bits: what is factorised or inverted, the result, and LAPACK's copy."""
+        return 3 * 8 * self.weights.numel()
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """The history's 0/1 row times the weights."""

@@ -67,9 +67,9 @@ class RP3Beta(nn.Module):
         return n_meetings(train) + 20 * float(train.n_items) ** 2
 
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
-        """A block of items by items in 64 bits, twice, and what is kept of all walks, twice."""
+        """A block of items by items in 64 bits, some times over, and what is kept of all walks, twice."""
         return (
-            2 * 8 * min(BLOCK_ITEMS, self.n_items) * self.n_items
+            4 * 8 * min(BLOCK_ITEMS, self.n_items) * self.n_items
             + 2 * 16 * self.nearest.items.numel()
         )
 

@@ -18,7 +18,7 @@ from recsys_cli.data.batches import Sequences
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
 from recsys_cli.models.layers import ContextName, Dropout, LatentCross, take_rows
-from recsys_cli.models.softmax import sampled_softmax_loss, softmax_loss
+from recsys_cli.models.softmax import ROWS_ON_CPU, sampled_softmax_loss, softmax_loss
 
 MOST_ITEMS_OF_A_FULL_SOFTMAX = 10_000
 
@@ -95,9 +95,11 @@ class Seq(nn.Module):
         )
 
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
-        """The scores of all items at every position of a step, as logits, their softmax and its gradient."""
+        """What the layers keep of every position for the way back, and the softmax of one chunk of them."""
         positions = min(batch_size, len(train))
-        return 4 * positions * (3 * len(self.items) + 12 * self.to_item.in_features)
+        dim, hidden = self.items.shape[1], self.to_item.in_features
+        told_from = len(self.items) if self.negatives is None else self.negatives
+        return 4 * (positions * (6 * dim + 26 * hidden) + 2 * told_from * (ROWS_ON_CPU + dim))
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """Logits of the next item at the moment of the request; without a history, the items' biases."""
