@@ -82,7 +82,7 @@ def draw_plot(result: dict, path: Path) -> None:
     """CPU seconds above, peak memory below, a column for each axis."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 7), layout="constrained")
+    figure = Figure(figsize=(12, 9), layout="constrained")
     panels = figure.subplots(2, len(AXES))
     rows = (("cpu_seconds", "CPU seconds", 1.0), ("peak_bytes", "peak memory, GB", 2.0**30))
     for row, (value, label, unit) in zip(panels, rows, strict=True):
@@ -95,12 +95,16 @@ def draw_plot(result: dict, path: Path) -> None:
                 slope = f" (slope {exponent:.2f})" if exponent is not None and unit == 1 else ""
                 panel.plot(x, [number / unit for number in y], marker="o", label=title + slope)
             panel.set(xlabel=axis, ylabel=label)
-            if panel.lines:
-                panel.set(xscale="log", yscale="log")
-                panel.legend(fontsize=7)
+            if panel.lines and axis != "threads":
+                panel.set_xscale("log")
+            if panel.lines and unit == 1:
+                panel.set_yscale("log")
+                panel.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+            else:
+                panel.set_ylim(bottom=0)
             if axis == "threads":
-                panel.set(xscale="linear", xticks=AXES["threads"])
+                panel.set_xticks(AXES["threads"])
             panel.grid(visible=True, which="both", alpha=0.2)
-    others = "; ".join(f"{value:,} {axis}" for axis, value in USUAL.items())
-    figure.suptitle(f"Cost against size: what is not on the axis is {others}")
+    usual = ", ".join(f"{axis} {value:,}" for axis, value in USUAL.items())
+    figure.suptitle(f"Cost against size; what is not on an axis: {usual}")
     figure.savefig(path, dpi=120)
