@@ -72,7 +72,7 @@ def prepare(data: str, more: dict, model: str = "BPR"):
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import init_seed
 
-    config = Config(model, "ml-1m", config_dict=settings(data, more))
+    config = Config(model, "ml-1m-cut", config_dict=settings(data, more))
     init_seed(0, True)
     dataset = create_dataset(config)
     return config, dataset, data_preparation(config, dataset)
@@ -150,9 +150,9 @@ def sequence_epoch(data: str) -> None:
 def main(row: str, variant: str, data: str) -> None:
     """Do one row."""
     if row == "mf-command":
-        command("ml-1m", data)
+        command("ml-1m-cut", data)
     elif row == "mf-command-100k":
-        command("ml-100k", data)
+        command("ml-100k-cut", data)
     elif row == "mf-evaluation":
         evaluation(variant, data)
     elif row == "data":
