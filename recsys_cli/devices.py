@@ -297,6 +297,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def busy() -> float | None:
+    """Processes that wanted a core in the last minute, this one among them; None where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
 def processor() -> str:
     """The name of the CPU."""
     cpuinfo = Path("/proc/cpuinfo")

@@ -17,7 +17,8 @@ from recsys_cli.data.batches import Pairs
 from recsys_cli.data.interactions import Interactions, from_columns
 from recsys_cli.data.queries import Queries
 from recsys_cli.data.user_splits import leave_last_out
-from recsys_cli.devices import Device
+from recsys_cli.devices import Device, PrecisionName
+from recsys_cli.errors import DeviceError
 from recsys_cli.evaluation.protocol import RankingProtocol
 from recsys_cli.models.first_try.mf import MF
 from recsys_cli.preparation import Prepared
@@ -25,6 +26,7 @@ from recsys_cli.training.loop import GradientTrainer
 
 MIB = 1 << 20
 COLD_STEPS, COLD_SECONDS = 2, 100.0
+WATTS = 50.0
 STEP_SECONDS, LOADING_SECONDS, SCORING_SECONDS = 1.0, 0.25, 8.0
 
 
@@ -37,6 +39,7 @@ class Clock:
         queued: Work that nobody has waited for.
         queued_at_reads: What was queued when the clock was read, read by read.
         turns: The devices that worked, in order.
+        held: Bytes that the device's work held since its counter was reset.
     """
 
     seconds: float = 0.0
@@ -44,6 +47,7 @@ class Clock:
     queued_at_reads: list[float] = field(default_factory=list)
     turns: list[str] = field(default_factory=list)
     device: FakeAccelerator | None = None
+    held: int = 0
 
     def queue(self, seconds: float) -> None:
         assert self.device is not None, "work outside of device.active()"
@@ -65,12 +69,14 @@ class FakeAccelerator(Device):
         speed: How many times as fast as the seconds below say.
         steps_in_memory: The step of a training that no longer fits; None where all do.
         error_in_loss: What it adds to each loss.
+        precisions: Those that it has.
     """
 
     clock: Clock = field(kw_only=True)
     speed: float = 1.0
     steps_in_memory: int | None = None
     error_in_loss: float = 0.0
+    precisions: tuple[PrecisionName, ...] = ("fp32",)
 
     @property
     def torch(self) -> torch.device:
@@ -80,9 +86,21 @@ class FakeAccelerator(Device):
     def is_accelerator(self) -> bool:
         return True
 
+    @contextmanager
+    def autocast(self, precision: PrecisionName) -> Iterator[None]:
+        if precision not in self.precisions:
+            raise DeviceError(f"not supported: {precision} on {self.name}", "fp32")
+        yield
+
     @property
     def hardware(self) -> str:
         return "stand-in"
+
+    def mark(self) -> float:
+        return self.now()
+
+    def energy_joules(self) -> float:
+        return self.clock.seconds * WATTS
 
     def synchronize(self) -> None:
         self.clock.seconds += self.clock.queued
@@ -92,10 +110,10 @@ class FakeAccelerator(Device):
         pass
 
     def reset_peak_memory(self) -> None:
-        pass
+        self.clock.held = 0
 
     def peak_memory_bytes(self) -> int:
-        return 3 * MIB
+        return self.clock.held
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -122,6 +140,7 @@ class TimedMF(MF):
         assert device is not None
         if device.steps_in_memory is not None and self.steps > device.steps_in_memory:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        self.clock.held = max(self.clock.held, 3 * MIB)
         self.clock.queue(COLD_SECONDS if self.steps <= COLD_STEPS else STEP_SECONDS)
         return super().loss(batch) + device.error_in_loss
 

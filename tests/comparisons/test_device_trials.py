@@ -1,9 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import pytest
 import torch
 
 from recsys_cli import devices
 from recsys_cli.comparisons.device_findings import find
-from recsys_cli.comparisons.device_trials import Plan, learn, measure, time_once
+from recsys_cli.comparisons.device_setups import Setup
+from recsys_cli.comparisons.device_trials import (
+    Cell,
+    Learned,
+    Plan,
+    Sample,
+    Subject,
+    learned,
+    time_once,
+)
+from recsys_cli.comparisons.device_trials import measure as fill
 from recsys_cli.devices import Device
 from recsys_cli.errors import DataError
 from recsys_cli.models.first_try.mf import MF
@@ -14,6 +28,7 @@ from tests.comparisons.stand_ins import (
     LOADING_SECONDS,
     SCORING_SECONDS,
     STEP_SECONDS,
+    WATTS,
     Clock,
     FakeAccelerator,
     TimedMF,
@@ -22,7 +37,21 @@ from tests.comparisons.stand_ins import (
     subject,
 )
 
-PLAN = Plan(warmup=2, steps=4, repeats=3)
+PLAN = Plan(warmup=2, steps=4, repeats=3, phase_steps=2, requests=3)
+
+
+def measure(what: Subject, where: Sequence[Device | Setup], plan: Plan, bar: Bar) -> list[Cell]:
+    cells = [Cell(each if isinstance(each, Setup) else Setup(each)) for each in where]
+    fill(what, cells, plan, bar)
+    return cells
+
+
+def once(what: Subject, device: Device, plan: Plan) -> Sample:
+    return time_once(what, Setup(device), plan)
+
+
+def learn(what: Subject, device: Device, plan: Plan) -> Learned:
+    return learned(what, Setup(device), plan)
 
 
 class Bar:
@@ -49,20 +78,30 @@ def timed(clock: Clock) -> stand_ins.Subject:
 
 
 def test_the_warm_up_is_not_in_the_times_and_the_parts_are_apart(clock: Clock) -> None:
-    sample = time_once(timed(clock), accelerator(clock), PLAN)
+    sample = once(timed(clock), accelerator(clock), PLAN)
     assert sample.step_seconds == STEP_SECONDS + LOADING_SECONDS
-    assert sample.loading_seconds == LOADING_SECONDS
+    assert sample.phase_seconds == {
+        "data": LOADING_SECONDS,
+        "forward": STEP_SECONDS,
+        "backward": 0.0,
+        "update": 0.0,
+    }
     assert sample.evaluation_seconds == SCORING_SECONDS
+    assert sample.request_seconds == [SCORING_SECONDS] * 3
+    assert sample.step_joules == WATTS * (STEP_SECONDS + LOADING_SECONDS)
+    assert sample.peak_memory_bytes == 3 * stand_ins.MIB
+    assert sample.host_peak_bytes > 50 * stand_ins.MIB
 
 
 def test_a_warm_up_that_is_too_short_shows(clock: Clock) -> None:
-    sample = time_once(timed(clock), accelerator(clock), Plan(warmup=1, steps=4, repeats=3))
+    sample = once(timed(clock), accelerator(clock), Plan(warmup=1, steps=4, repeats=3, requests=1))
     assert sample.step_seconds > 10 * STEP_SECONDS
 
 
 def test_the_device_is_idle_at_each_clock_read(clock: Clock) -> None:
-    time_once(timed(clock), accelerator(clock), PLAN)
-    assert len(clock.queued_at_reads) == 6
+    once(timed(clock), accelerator(clock), PLAN)
+    around_steps, around_evaluation = 2, 2
+    assert len(clock.queued_at_reads) == around_steps + 5 * 2 + around_evaluation + 2 * (3 + 1)
     assert set(clock.queued_at_reads) == {0.0}
 
 
@@ -109,6 +148,64 @@ def test_a_device_that_computes_something_else_is_found_out(clock: Clock) -> Non
     _, wrong = find(measure(timed(clock), pair, PLAN, Bar()))
     assert wrong is not None
     assert wrong.differs
+
+
+def test_a_precision_that_a_device_lacks_is_a_cell_and_the_others_go_on(clock: Clock) -> None:
+    old, new = accelerator(clock, "old"), accelerator(clock, "new", precisions=("fp32", "bf16"))
+    where = [Setup(old), Setup(old, "bf16"), Setup(new, "bf16")]
+    cells = measure(timed(clock), where, PLAN, Bar())
+    assert [cell.setup.label for cell in cells] == ["old", "old bf16", "new bf16"]
+    assert [cell.failure for cell in cells] == ["", "not supported: bf16 on old", ""]
+    assert [len(cell.samples) for cell in cells] == [3, 0, 3]
+
+
+def test_what_is_asked_of_a_step_is_counted() -> None:
+    what = subject(MF(**mf_settings()))
+    work = learn(what, Device("cpu", 1), PLAN).work
+    assert list(work) == ["data", "forward", "backward", "update", "evaluation"]
+    scored_items, rank, batch = 3, 4, 28
+    assert work["forward"].flops == 2 * batch * scored_items * rank
+    assert work["backward"].flops == 2 * work["forward"].flops
+    assert (
+        work["update"].bytes > 4 * 4 * (30 + 25) * rank
+    )  # Adam reads and writes the tables and its moments
+
+
+@pytest.mark.slow
+def test_a_kernel_is_timed_as_a_whole_and_takes_other_steps() -> None:
+    what = subject(MF(**mf_settings()))
+    object.__setattr__(what.ready.trainer, "batch_size", None)
+    object.__setattr__(what.ready.trainer, "optimiser", "sgd")
+    one = Device("cpu", 1)
+    cells = measure(what, [Setup(one), Setup(one, engine="kernel")], PLAN, Bar())
+    by_torch, by_kernel = find(cells)
+    assert by_torch is not None
+    assert by_kernel is not None
+    assert by_torch.phase_seconds
+    assert by_kernel.phase_seconds == {}
+    assert cells[1].learned is not None
+    assert cells[1].learned.work == {}
+    assert by_kernel.against_first is not None
+    assert by_kernel.against_first.same == "other steps"
+    assert not by_kernel.differs
+
+
+def test_stopped_in_the_middle_the_cells_have_what_was_done(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [Cell(Setup(accelerator(clock)))]
+    bar = Bar()
+
+    def advance(steps: int = 1, **shown: float) -> None:
+        bar.steps += steps
+        if bar.steps == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(bar, "advance", advance)
+    with pytest.raises(KeyboardInterrupt):
+        fill(timed(clock), cells, PLAN, bar)
+    assert len(cells[0].samples) == 2
+    assert find(cells)[0] is not None
 
 
 def test_a_loss_that_is_not_finite_is_a_cell(clock: Clock) -> None:
@@ -177,9 +274,9 @@ def test_dropout_is_off_where_devices_are_compared_and_on_where_they_are_timed()
     with_it, without = subject(seq(0.5)), subject(seq(0.0))
     cpu = Device("cpu", 1)
     assert learn(with_it, cpu, PLAN) == learn(without, cpu, PLAN)
-    on, off = time_once(with_it, cpu, PLAN), time_once(without, cpu, PLAN)
+    on, off = once(with_it, cpu, PLAN), once(without, cpu, PLAN)
     assert on.weights_sha256 != off.weights_sha256
-    assert on.weights_sha256 == time_once(with_it, cpu, PLAN).weights_sha256
+    assert on.weights_sha256 == once(with_it, cpu, PLAN).weights_sha256
 
 
 def test_what_is_learned_is_the_last_batch_s_loss_and_the_mean_size_of_the_timed_steps() -> None:

@@ -1,23 +1,32 @@
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
 
+from recsys_cli.comparisons import device_crossing, device_roofline
 from recsys_cli.comparisons import devices as comparison
-from recsys_cli.comparisons.device_trials import Plan
-from recsys_cli.comparisons.devices import compare, settings
+from recsys_cli.comparisons.device_report import Report
+from recsys_cli.comparisons.device_trials import Cell, Plan, Subject
+from recsys_cli.comparisons.devices import Grid, settings
+from recsys_cli.comparisons.devices import compare as compare_grid
 from recsys_cli.config import build
 from recsys_cli.devices import Device
 from recsys_cli.errors import ConfigError
 from recsys_cli.models.first_try.mf import MF
 from recsys_cli.progress import Silent
 
-SMALL = ["data=demo", "data.events=1000", "tracking=none", "model.rank=4", "split=leave_last_out"]
-PLAN = Plan(warmup=1, steps=2, repeats=3)
+SMALL = ["data=demo", "data.events=1000", "tracking=none", "model.rank=4", "split=leave_last_out",
+         "trainer.engine=torch"]  # fmt: skip
+PLAN = Plan(warmup=1, steps=2, repeats=3, phase_steps=1, requests=2)
 PAIR = [Device("cpu", 1), Device("cpu", 2)]
+
+
+def compare(configs: Any, devices: Sequence[Device], plan: Plan, **more: Any) -> Report:
+    return compare_grid(configs, Grid(devices), plan, **more)
 
 
 class Notebook:
@@ -35,7 +44,8 @@ class Notebook:
         self.run["metrics"].update(values)
 
     def artifact(self, path: Path) -> None:
-        self.run["artifacts"][path.name] = json.loads(path.read_text())
+        text = path.read_text()
+        self.run["artifacts"][path.name] = json.loads(text) if path.suffix == ".json" else text
 
     def finish(self, status: str = "FINISHED") -> None:
         self.run["status"] = status
@@ -133,9 +143,11 @@ def test_the_initial_weights_follow_from_the_seed() -> None:
         ("mf,deep", SMALL, "model.rank"),
         ("mf", [*SMALL, "device=auto"], "chooses one device"),
         ("mf", [*SMALL, "device.threads=1"], "chooses one device"),
-        ("mf", [*SMALL, "trainer=closed_form"], "no steps to time"),
+        ("mf", [*SMALL[:-1], "trainer=closed_form"], "no steps to time"),
         ("mf", [*SMALL, "trainer.batch_size=64,128"], "several values"),
-        ("mf", [*SMALL, "trainer.engine=kernel"], "compared by torch"),
+        ("mf", [*SMALL[:-1], "trainer.engine=kernel"], "compared by torch"),
+        ("mf", [*SMALL, "trainer.precision=bf16"], "name all with --precision"),
+        ("mf", [*SMALL, "trainer.compile=true"], "name all with --compile"),
     ],
 )
 def test_settings_that_cannot_be_compared_are_refused(
@@ -144,3 +156,73 @@ def test_settings_that_cannot_be_compared_are_refused(
     with pytest.raises(ConfigError) as caught:
         settings(models, overrides)
     assert problem in caught.value.line
+
+
+@pytest.fixture
+def quick_roof(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_roofline, "SECONDS_A_PROBE", 0.0)
+    monkeypatch.setattr(device_roofline, "SQUARES", (64,))
+    monkeypatch.setattr(device_roofline, "COPIES", (1 << 12, 1 << 14))
+
+
+pytestmark = pytest.mark.usefixtures("quick_roof")
+
+
+@pytest.mark.slow
+def test_the_kernel_has_a_row_of_its_own_and_everything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, runs: list[dict[str, Any]]
+) -> None:
+    monkeypatch.setattr(device_crossing, "BATCHES", (16, 64))
+    monkeypatch.setattr(device_crossing, "DIMS", (2, 4))
+    plan = replace(PLAN, quality_seconds=0.2, grid_seconds=60.0)
+    by_itself = [text for text in SMALL if not text.startswith("trainer")]
+    report = compare(
+        settings("mf", by_itself), PAIR, plan, progress=Silent(), pages=lambda _: {"a.html": "page"}
+    )
+    model = report.models[0]
+    assert [cell.setup.label for cell in model.cells] == ["cpu:1", "cpu:2", "cpu:1 kernel"]
+    assert [course.setup.label for course in model.courses] == ["cpu:1", "cpu:2", "cpu:1 kernel"]
+    assert all(course.epochs for course in model.courses)
+    assert [(point.batch_size, point.dim) for point in model.points] == [(16, 2), (16, 4), (64, 2), (64, 4)]  # fmt: skip
+    for point in model.points:
+        assert {label: len(each) for label, each in point.example_seconds.items()} == {"cpu:1": 3, "cpu:2": 3}  # fmt: skip
+    assert set(report.roofs) == {"cpu:1", "cpu:2"}
+    for finding in model.findings[:2]:
+        assert finding is not None
+        assert set(finding.bounds) == {"data", "forward", "backward", "update", "evaluation"}
+        for held in finding.bounds.values():
+            assert 0 <= held.compute_share <= 1
+            assert 0 <= held.memory_share <= 1
+    assert runs[0]["artifacts"]["a.html"] == "page"
+    assert runs[0]["artifacts"]["devices.json"]["models"][0]["grid"][0]["batch_size"] == 16
+    assert runs[1]["metrics"]["forward_seconds"] > 0
+    assert [run["tags"]["recsys.device"] for run in runs[1:]] == ["cpu:1", "cpu:2", "cpu:1"]
+
+
+def test_stopped_it_leaves_what_was_finished(
+    runs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = comparison.measure
+
+    def stopped(subject: Subject, cells: Sequence[Cell], *rest: Any) -> None:
+        measured(subject, cells, *rest)
+        if subject.name == "deep":
+            raise KeyboardInterrupt
+
+    small = [text for text in SMALL if not text.startswith("model.rank")]
+    monkeypatch.setattr(comparison, "measure", stopped)
+    report = compare(settings("mf,deep,seq", small), PAIR[:1], PLAN, progress=Silent())
+    assert report.interrupted
+    assert [model.model for model in report.models] == ["mf", "deep"]
+    assert "stopped before its end: what was finished is shown" in report.notes()
+    assert [run["status"] for run in runs] == ["KILLED", "FINISHED", "FINISHED"]
+
+
+def test_every_precision_and_compiling_is_a_setup_of_every_device() -> None:
+    grid = Grid(PAIR, ["fp32", "bf16"], [False, True])
+    subject = settings("deep", [text for text in SMALL if not text.startswith("model.rank")])
+    ready = comparison.prepare(subject[0], progress=Silent())
+    assert [setup.label for setup in grid.of(ready.model, ready.trainer)] == [
+        "cpu:1", "cpu:2", "cpu:1 compiled", "cpu:2 compiled",
+        "cpu:1 bf16", "cpu:2 bf16", "cpu:1 bf16 compiled", "cpu:2 bf16 compiled",
+    ]  # fmt: skip
