@@ -80,6 +80,20 @@ def sweep(
             show_default=False,
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Processes that run trials here, of a thread each."),
+    ] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="RECSYS_STORAGE",
+            help="Where the study is kept, for other commands to share: postgresql://HOST/DATABASE, or "
+            "sqlite:////FOLDER/FILE.db on one machine. Without it a file of the sweep's own.",
+            show_default=False,
+        ),
+    ] = None,
     config_dir: options.ConfigDir = None,
     allow_package: options.AllowPackage = None,
     as_json: options.Json = False,
@@ -129,6 +143,8 @@ def sweep(
         trials=trials,
         limits=limits,
         name=study,
+        workers=workers,
+        storage=storage,
         options=_repeated(config_dir or (), allow_package or ()),
     )
 

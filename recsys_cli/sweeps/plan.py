@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from recsys_cli import config
 from recsys_cli.errors import ConfigError
@@ -16,6 +16,7 @@ from recsys_cli.sweeps import space as spaces
 from recsys_cli.sweeps.limits import Limits
 from recsys_cli.sweeps.pruning import PrunerName
 from recsys_cli.sweeps.ready import with_ready
+from recsys_cli.sweeps.store import Store, locate
 from recsys_cli.sweeps.study import SamplerName
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -35,6 +36,8 @@ class Plan:
         limits: What may be spent.
         options: What `recsys train` must be told besides a trial's overrides.
         folders: The user's own configuration folders.
+        workers: Processes that run trials on this machine.
+        storage: Address of a store that other commands may share; None = a file of this sweep's own.
     """
 
     name: str
@@ -46,6 +49,33 @@ class Plan:
     limits: Limits
     options: tuple[str, ...]
     folders: tuple[Path, ...]
+    workers: int = 1
+    storage: str | None = None
+
+    @property
+    def store(self) -> Store:
+        """Where the study is kept."""
+        return locate(self.storage, self.folder, self.name)
+
+    @property
+    def alone(self) -> bool:
+        """Whether one process runs all trials."""
+        return self.workers == 1 and self.storage is None
+
+    def job(self) -> dict[str, Any]:
+        """The same as plain values, for another process of this machine; the address of the store is as it was given."""
+        return {
+            "overrides": [*self.space.fixed, *(axis.typed for axis in self.space.axes)],
+            "config_dirs": [str(folder) for folder in self.folders],
+            "sampler": self.sampler,
+            "pruner": self.pruner,
+            "trials": None if self.sampler == "grid" else self.total,
+            "limits": asdict(self.limits),
+            "name": self.name,
+            "options": list(self.options),
+            "workers": self.workers,
+            "storage": self.storage,
+        }
 
     @property
     def folder(self) -> Path:
@@ -85,6 +115,8 @@ def make_plan(
     limits: Limits | None = None,
     name: str | None = None,
     options: Sequence[str] = (),
+    workers: int = 1,
+    storage: str | None = None,
 ) -> Plan:
     """Check everything about a sweep that can be checked without reading data.
 
@@ -98,6 +130,8 @@ def make_plan(
         limits: What may be spent; None = no limit.
         name: Of a study to begin or to go on with; None = a new one.
         options: What `recsys train` must be told besides the overrides.
+        workers: Processes that run trials on this machine.
+        storage: Address of a store that other commands may share; None = a file of this sweep's own.
 
     Raises:
         ConfigError: Naming the override, the value and what to write instead.
@@ -109,6 +143,11 @@ def make_plan(
     if ready is not None:
         overrides = with_ready(overrides, ready, config_dirs)
     space = spaces.read(overrides, config_dirs)
+    if storage is not None and name is None:
+        raise ConfigError(
+            "--storage: by its name other commands find the study in it", "give --study NAME"
+        )
+    locate(storage, Path(), "")
     limits = limits or Limits()
     sampler = sampler or ("grid" if trials is None and space.size is not None else "tpe")
     total = _total(space, sampler, trials, limits)
@@ -125,7 +164,16 @@ def make_plan(
         limits=limits,
         options=tuple(options),
         folders=tuple(config_dirs),
+        workers=workers,
+        storage=storage,
     )
+
+
+def from_job(job: Mapping[str, Any]) -> Plan:
+    """The plan of another process."""
+    told = dict(job)
+    folders = [Path(folder) for folder in told.pop("config_dirs")]
+    return make_plan(config_dirs=folders, **told | {"limits": Limits(**told["limits"])})
 
 
 def _check_pruner(pruner: PrunerName, space: spaces.Space, settings: config.Config) -> None:

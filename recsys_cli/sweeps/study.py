@@ -1,20 +1,19 @@
-"""The record of a search, an Optuna study in a SQLite file, and what to try next.
+"""The record of a search, an Optuna study, and what to try next.
 
 A trial is written in one transaction with all its values as it starts. A kill therefore leaves no trial or a whole
 one, and a whole one is run again under its own number. What comes next depends on the seed, the number and the
 finished trials alone, not on what a sampler remembers: a search that was cut off and continued tries the same
-points as one that was not.
+points as one that was not. Processes that share a study choose one after another, and each holds a lock on the trial
+that it runs.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import Any, Literal
 
 import optuna
@@ -26,15 +25,15 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from recsys_cli.errors import ConfigError
 from recsys_cli.seeds import derive
+from recsys_cli.sweeps.locks import CHOOSING, MAKING, Alone, Locks
 from recsys_cli.sweeps.pruning import PrunerName, make_pruner
 from recsys_cli.sweeps.space import Point, Space
+from recsys_cli.sweeps.store import Store
 
 SamplerName = Literal["grid", "random", "tpe", "gp"]
 State = Literal["running", "finished", "pruned", "diverged"]
 
-FILE = "study.db"
 MINIMISE, MAXIMISE = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
-NAME = "sweep"  # inside its file, which holds no other
 DRAWS = 50  # at most so many, until one is a point that was not tried yet
 STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
@@ -74,6 +73,7 @@ class Study:
     sampler: SamplerName
     seed: int
     storage: RDBStorage
+    locks: Locks = field(default_factory=Alone)
     pruner: BasePruner = field(default_factory=NopPruner)
 
     @property
@@ -117,21 +117,33 @@ class Study:
     def begin(self, total: int | None) -> Trial | None:
         """The next trial: one that was cut off, else a new one; None when there are `total` or none is left.
 
-        The caller is the only one that runs this study, so a running trial is one whose process died.
+        A running trial whose lock can be had is one whose process died. The lock is held until the trial is finished.
         """
-        trials = self.trials()
-        for trial in trials:
-            if trial.state == "running":
-                return trial
-        point = self._propose() if total is None or len(trials) < total else None
-        if point is None:
-            return None
-        self.record.add_trial(
-            create_trial(
-                state=TrialState.RUNNING, params=point, distributions=self.space.distributions
+        with self.locks.held(CHOOSING):
+            for trial in self.trials():
+                if trial.state == "running" and self._taken(trial.number):
+                    return trial
+            number = len(self.trials())
+            point = self._propose() if total is None or number < total else None
+            if point is None:
+                return None
+            self.record.add_trial(
+                create_trial(
+                    state=TrialState.RUNNING, params=point, distributions=self.space.distributions
+                )
             )
-        )
-        return Trial(len(trials), point, "running")
+            self.locks.take(number)
+            return Trial(number, point, "running")
+
+    def _taken(self, number: int) -> bool:
+        """Take over a trial that nobody works at."""
+        if not self.locks.take(number):
+            return False
+        # Its process may have finished it and let it go since it was read.
+        if self.trials()[number].state == "running":
+            return True
+        self.locks.give_back(number)
+        return False
 
     def hopeless(self, trial: Trial, epoch: int, value: float) -> bool:
         """Keep what was measured after an epoch; whether the trial is not worth going on with.
@@ -159,6 +171,7 @@ class Study:
             self.record.tell(trial.number, state=TrialState.FAIL)
         else:
             self.record.tell(trial.number, value)
+        self.locks.give_back(trial.number)
 
     def _kept(self) -> list[FrozenTrial]:
         return self.record.get_trials(deepcopy=False)
@@ -193,7 +206,7 @@ def _about(number: int) -> str:
 
 @contextmanager
 def opened(
-    folder: Path,
+    store: Store,
     space: Space,
     *,
     sampler: SamplerName,
@@ -202,11 +215,12 @@ def opened(
     better: Literal["higher", "lower"] = "higher",
     pruner: PrunerName = "none",
     epochs: int = 0,
+    alone: bool = True,
 ) -> Iterator[Study]:
-    """The study in a folder; a new one where there is none.
+    """The study in a store; a new one where there is none.
 
     Args:
-        folder: Holds the file; it exists.
+        store: Where it is.
         space: What is searched.
         sampler: What proposes points.
         seed: Root of the sampler's random numbers.
@@ -214,9 +228,10 @@ def opened(
         better: Which direction of the metric is an improvement; a study that is there has its own.
         pruner: What gives trials up.
         epochs: Most epochs of a trial; 0 where it has none.
+        alone: Whether no other process works at the study.
 
     Raises:
-        ConfigError: The file holds another search, or is no study at all.
+        ConfigError: The store holds another search of this name, or cannot be read.
     """
     # Optuna tells of every study and trial; we tell of them ourselves, and its errors are raised too.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -226,62 +241,34 @@ def opened(
         "settings": settings_hash,
         "pruner": pruner,
     }
-    path = folder / FILE
-    if not path.exists():
-        _create(path, definition, MINIMISE if better == "lower" else MAXIMISE)
-    with _storage(path) as storage:
-        try:
-            record = optuna.load_study(study_name=NAME, storage=storage)
-        except KeyError as error:
-            raise ConfigError(f"{path} holds no sweep", "give another --study name") from error
-        _refuse_other(folder.name, record.user_attrs.get("definition", {}), definition)
-        yield Study(record, space, sampler, seed, storage, make_pruner(pruner, epochs))
 
-
-def _create(path: Path, definition: Mapping[str, Any], direction: StudyDirection) -> None:
-    """Make the file under another name, then rename it: a kill never leaves half a database under its name."""
-    draft = path.with_name(f"{path.name}.draft")
-    _remove(draft)
-    try:
-        with _storage(draft) as storage:
-            record = optuna.create_study(storage=storage, study_name=NAME, direction=direction)
+    def make(storage: RDBStorage) -> optuna.Study:
+        record = optuna.create_study(
+            storage=storage,
+            study_name=store.study,
+            direction=MINIMISE if better == "lower" else MAXIMISE,
+            load_if_exists=True,
+        )
+        if "definition" not in record.user_attrs:
             record.set_user_attr("definition", definition)
-        draft.replace(path)
-    except BaseException:
-        _remove(draft)
-        raise
+        return record
+
+    with ExitStack() as stack:
+        locks = stack.enter_context(closing(store.locks(alone=alone)))
+        with locks.held(MAKING):
+            store.prepare(make)
+            storage = stack.enter_context(store.opened())
+            record = make(storage)
+        _refuse_other(record.user_attrs["definition"], definition)
+        yield Study(record, space, sampler, seed, storage, locks, make_pruner(pruner, epochs))
 
 
-def _remove(draft: Path) -> None:
-    for leftover in draft.parent.glob(f"{draft.name}*"):
-        leftover.unlink()
-
-
-@contextmanager
-def _storage(path: Path) -> Iterator[RDBStorage]:
-    """Optuna's storage in this file, closed at the end."""
-    # By a function and not by a URL, in which a path would need escapes for ?, # and braces.
-    by_hand = {"creator": lambda: sqlite3.connect(path, timeout=20)}
-    try:
-        storage = RDBStorage(f"sqlite:///{FILE}", engine_kwargs=by_hand)
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"{path} is no study that can be read: {reason}", "move it away"
-        ) from error
-    try:
-        yield storage
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def _refuse_other(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+def _refuse_other(there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     for what, meant in here.items():
         begun = there.get(what, "none")  # a study of a version without this choice
         if begun != meant:
             raise ConfigError(
-                f"--study {name} was begun with another {what}: {_shown(begun)}, now {_shown(meant)}",
+                f"--study: it was begun with another {what}: {_shown(begun)}, now {_shown(meant)}",
                 "repeat its command, or give a new name",
             )
 

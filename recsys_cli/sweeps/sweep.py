@@ -6,30 +6,22 @@ The test part is measured in each run as in any other, and never looked at here.
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from recsys_cli import config, experiment, preparation, unfinished
-from recsys_cli.errors import (
-    CheckpointError,
-    ConfigError,
-    DataError,
-    DivergedError,
-    RecsysError,
-)
-from recsys_cli.outcome import Outcome
-from recsys_cli.progress import Bar, NotesOnce, Progress
-from recsys_cli.sweeps import study as studies
+from recsys_cli import config, preparation
+from recsys_cli.errors import ConfigError
+from recsys_cli.progress import NotesOnce, Progress
+from recsys_cli.sweeps.board import Board
+from recsys_cli.sweeps.locks import PARENT
 from recsys_cli.sweeps.plan import Plan
 from recsys_cli.sweeps.results import Result, result
-from recsys_cli.sweeps.study import Study, Trial
+from recsys_cli.sweeps.study import Study
+from recsys_cli.sweeps.trials import POLL_SECONDS, is_over, opened, run_all, spent
+from recsys_cli.sweeps.workers import run_workers
 from recsys_cli.tracking.contract import Status, Tracker
-from recsys_cli.tracking.under_way import held
-from recsys_cli.training.loop import GivenUp, Report
 
 TABLE = "sweep.json"
 
@@ -41,7 +33,7 @@ def run(plan: Plan, *, progress: Progress) -> Result:
         RecsysError: What stops a trial, but for divergence, stops the sweep; the same study goes on from there.
         DivergedError: Not one trial came to an end.
     """
-    if not (plan.folder / studies.FILE).exists():
+    if not plan.store.has_study():
         # Data or a model that cannot be had are refused while nothing is written yet.
         ready = preparation.prepare(plan.settings, progress=progress)
         if "valid" not in ready.parts:
@@ -49,30 +41,36 @@ def run(plan: Plan, *, progress: Progress) -> Result:
                 f"split {ready.split.name} has no validation part, and a sweep chooses by one",
                 "give it one, such as split.valid_ratio=0.1",
             )
-    with _held(plan), _opened(plan) as study:
+    with _held(plan), opened(plan) as study:
         done = sum(trial.state != "running" for trial in study.trials())
+        by = plan.sampler if plan.workers == 1 else f"{plan.sampler} in {plan.workers} processes"
         progress.note(
-            f"sweep {plan.name}: {_how_many(plan)} by {plan.sampler}, {done} of them done; "
+            f"sweep {plan.name}: {'' if plan.total is None else f'{plan.total} '}trials by {by}, {done} of them done; "
             f"--study {plan.name} goes on with it after an interruption"
         )
-        if _may_begin(plan, study) or study.notes.get("recorded") != done:
-            _run_trials(plan, study, progress)
+        if plan.alone or study.locks.take(PARENT):
+            _lead(plan, study, progress)
+        else:
+            _join(plan, study, progress)
         return result(plan, study)
 
 
 @contextmanager
 def _held(plan: Plan) -> Iterator[None]:
-    """Make the sweep's folder and keep other processes off it; the lock dies with its process."""
+    """Make the sweep's folder; where the study is not to be shared keep other commands off, by a lock that dies with us."""
     from filelock import FileLock, Timeout
 
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
+        if plan.storage is not None:
+            yield
+            return
         lock = FileLock(plan.folder / "lock", timeout=0)
         lock.acquire()
     except Timeout as error:
         raise ConfigError(
             f"--study {plan.name} is being run by another process",
-            "wait for it, or give another name",
+            "wait for it, give another name, or share a study by --storage",
         ) from error
     except OSError as error:
         raise ConfigError(
@@ -84,39 +82,10 @@ def _held(plan: Plan) -> Iterator[None]:
         lock.release()
 
 
-def _opened(plan: Plan) -> AbstractContextManager[Study]:
-    return studies.opened(
-        plan.folder,
-        plan.space,
-        sampler=plan.sampler,
-        seed=plan.settings.tree["seed"],
-        settings_hash=plan.settings.hash,
-        better=plan.better,
-        pruner=plan.pruner,
-        epochs=plan.epochs,
-    )
-
-
-def _how_many(plan: Plan) -> str:
-    return "trials" if plan.total is None else f"{plan.total} trials"
-
-
-def _spent(study: Study) -> float:
-    """Seconds of all trials so far."""
-    return sum(float(trial.facts.get("seconds", 0)) for trial in study.trials())
-
-
-def _may_begin(plan: Plan, study: Study) -> bool:
-    """Whether another trial may be begun, or one that was cut off has to end."""
-    trials = study.trials()
-    if not trials or trials[-1].state == "running":
-        return True
-    room = plan.total is None or len(trials) < plan.total
-    return room and not plan.limits.reached(_spent(study))
-
-
-def _run_trials(plan: Plan, study: Study, progress: Progress) -> None:
-    """Run them one after another under a parent run."""
+def _lead(plan: Plan, study: Study, progress: Progress) -> None:
+    """Run the trials under a parent run, which is this process's to write."""
+    if is_over(plan, study) and _is_recorded(study):
+        return
     tracker: Tracker = config.build(plan.settings.tree["tracking"], key="tracking")
     parent_id = tracker.start(
         name=f"sweep {plan.name}",
@@ -129,13 +98,7 @@ def _run_trials(plan: Plan, study: Study, progress: Progress) -> None:
     status: Status = "FAILED"
     try:
         study.note(run_id=parent_id, logged_at=tracker.location, how_to_open=tracker.how_to_open)
-        inside = NotesOnce(progress)
-        with _bar(plan, study, progress) as bar:
-            while _may_begin(plan, study) and (trial := study.begin(plan.total)):
-                _run_trial(plan, study, trial, parent_id, inside)
-                _tell(plan, study, trial.number, tracker, progress, bar)
-        if over := plan.limits.reached(_spent(study)):
-            progress.note(f"{over} is reached after {len(study.trials())} trials")
+        _work(plan, study, parent_id, tracker, progress)
         _record(plan, study, tracker)
         study.note(recorded=len(study.trials()))
         status = "FINISHED"
@@ -147,91 +110,37 @@ def _run_trials(plan: Plan, study: Study, progress: Progress) -> None:
         study.note(logged_at=tracker.location)
 
 
-def _bar(plan: Plan, study: Study, progress: Progress) -> AbstractContextManager[Bar]:
-    """In trials where their number is known, else in the seconds that may be spent."""
-    if plan.total is None:
-        return progress.bar("sweep", round(plan.limits.left(_spent(study))), "s")
-    done = sum(trial.state != "running" for trial in study.trials())
-    return progress.bar("sweep", plan.total - done, "trials")
+def _join(plan: Plan, study: Study, progress: Progress) -> None:
+    """Run trials of a sweep that another command leads, and take over where that one is gone before its end."""
+    progress.note(f"another command leads the sweep {plan.name}; this one helps it")
+    while (parent_id := study.notes.get("run_id")) is None:
+        if study.locks.take(PARENT):
+            return _lead(plan, study, progress)
+        time.sleep(POLL_SECONDS)
+    _work(plan, study, parent_id, None, progress)
+    while not _is_recorded(study):
+        if study.locks.take(PARENT):
+            return _lead(plan, study, progress)
+        time.sleep(POLL_SECONDS)
+    return None
 
 
-def _run_trial(plan: Plan, study: Study, trial: Trial, parent_id: str, progress: Progress) -> None:
-    """Run one trial and note how it ended."""
-    folder, start = plan.trial_folder(trial.number), time.perf_counter()
-    value, run_id, pruned = None, "", False
-    try:
-        outcome = _trained(plan, trial, parent_id, progress, _reporter(plan, study, trial))
-        value, run_id = outcome.metrics["valid"][plan.metric], outcome.run_id
-    except GivenUp as given_up:
-        pruned = True
-        progress.note(f"{folder.name} is pruned: {given_up}")
-        unfinished.clear(folder)
-    except DivergedError as error:
-        progress.note(f"{folder.name} diverged: {error.line}")
-    except RecsysError:
-        overrides = plan.space.overrides(trial.point)
-        progress.note(f"{folder.name} stopped the sweep: {' '.join(overrides)}")
-        raise
-    seconds = time.perf_counter() - start
-    study.finish(trial, value, pruned=pruned, seconds=seconds, run_id=run_id)
+def _is_recorded(study: Study) -> bool:
+    return bool(study.notes.get("recorded") == len(study.trials()))
 
 
-def _reporter(plan: Plan, study: Study, trial: Trial) -> Report | None:
-    """Tells the study of each epoch that was validated, and gives the run up where it is hopeless."""
-    if plan.pruner == "none":
-        return None
-
-    def report(epoch: int, numbers: Mapping[str, float]) -> None:
-        value = numbers.get(f"valid_{plan.metric}")
-        if value is not None and study.hopeless(trial, epoch, value):
-            raise GivenUp(f"{plan.metric} {value:.4f} after epoch {epoch}")
-
-    return report
-
-
-def _trained(
-    plan: Plan, trial: Trial, parent_id: str, progress: Progress, report: Report | None
-) -> Outcome:
-    """The run of a trial. One that was cut off goes on, so that it is tracked once; if it cannot, it is run again."""
-    folder = plan.trial_folder(trial.number)
-    run = partial(
-        experiment.run,
-        config.load(plan.space.overrides(trial.point), plan.folders),
-        run_dir=folder,
-        progress=progress,
-        parent_id=parent_id or None,
-        report=report,
-    )
-    if folder.exists():
-        progress.note(f"{folder.name} was cut off and goes on")
-        try:
-            return run(resume=True)
-        except (CheckpointError, ConfigError, DataError) as error:
-            with held(folder):  # it is not taken from a process that works in it
-                progress.note(f"{folder.name} cannot go on and is run again: {error.line}")
-            shutil.rmtree(folder)
-    return run()
-
-
-def _tell(
-    plan: Plan, study: Study, number: int, tracker: Tracker, progress: Progress, bar: Bar
+def _work(
+    plan: Plan, study: Study, parent_id: str, tracker: Tracker | None, progress: Progress
 ) -> None:
-    """A line for people, a step of the bar with its estimate, and a point on the parent run's curves."""
-    ended, best = study.trials()[number], study.best()
-    shown = ended.state if ended.value is None else f"{plan.metric} {ended.value:.4f}"
-    shown += ", pruned" if ended.state == "pruned" else ""
-    point = " ".join(f"{key}={text}" for key, text in plan.space.texts(ended.point).items())
-    seconds = ended.facts["seconds"]
-    of = "" if plan.total is None else f" of {plan.total}"
-    progress.note(f"trial {number + 1}{of}: {shown}; {point}; {seconds:.1f} s")
-    steps = 1 if plan.total is not None else min(round(seconds), round(plan.limits.left(0)))
-    values = {} if ended.value is None else {f"valid_{plan.metric}": ended.value}
-    if best is not None and best.value is not None:
-        values[f"best_valid_{plan.metric}"] = best.value
-        bar.advance(steps, best=best.value)
-    else:
-        bar.advance(steps)
-    tracker.metrics(values, step=number)
+    """Run the trials that are left, here or in processes of their own."""
+    board = Board(plan, study, tracker, progress)
+    with board.shown():
+        if plan.workers == 1:
+            run_all(plan, study, parent_id, NotesOnce(progress), ended=board.update)
+        else:
+            run_workers(plan, study, parent_id, progress, board)
+    if over := plan.limits.reached(spent(study)):
+        progress.note(f"{over} is reached after {len(study.trials())} trials")
 
 
 def _params(plan: Plan) -> dict[str, Any]:
@@ -241,6 +150,7 @@ def _params(plan: Plan) -> dict[str, Any]:
         "sweep.trials": "as many as time allows" if plan.total is None else plan.total,
         "sweep.sampler": plan.sampler,
         "sweep.pruner": plan.pruner,
+        "sweep.workers": plan.workers,
         "sweep.metric": plan.metric,
         "seed": plan.settings.tree["seed"],
     }

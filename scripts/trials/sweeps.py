@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,14 @@ from trials.traces import Store, orphans
 SPACES = {
     "grid": ("model.rank=4,8", "model.l2=0.0,0.1"),
     "tpe": ("trainer.lr=tag(log, interval(1e-3, 1e-1))", "--trials=6", "--sampler=tpe"),
+    "workers": ("model.rank=4,8", "model.l2=0.0,0.1,0.2", "--workers=2"),
 }
+VICTIMS = ("a worker", "the command", "all")  # where a command has workers
 UNREPEATED = {"seconds", "run_id", "run_dir"}
 
 
 def sweep(bench: Bench, *, kills: int) -> None:
-    """Kill sweeps, a grid and one that learns from its trials, until as many kills as wanted have landed."""
+    """Kill sweeps, in one process and in several, until as many kills as wanted have landed."""
     bench.program.warm_up()
     with bench.figure() as said:
         whole = {kind: _unbroken(bench, kind) for kind in SPACES}
@@ -47,39 +51,86 @@ def _one_sweep(
 ) -> int:
     """Kill a sweep up to so often, and look at what the last start found and all of them left."""
     name, faults, deaths = f"{kind}-{number:02d}", list[str](), list[str]()
+    known: dict[int, Any] = {}
     folder = bench.folder / "runs" / "sweeps" / name
-    store, known = Store(bench.folder / "runs" / "mlflow.db"), dict[int, Any]()
+    store = Store(bench.folder / "runs" / "mlflow.db")
     before = set(store.statuses)
     while True:
         process = bench.program.start(*_command(kind, name))
-        if len(deaths) < wanted and _kill(bench, process, folder, len(whole), seconds):
-            finished = _finished(folder / "study.db")
-            faults += [
-                f"trial {place} was finished and is another now"
-                for place, kept in known.items()
-                if finished.get(place) != kept
-            ]
-            known = finished
-            deaths.append(f"after {len(finished)}")
-        else:
-            process.wait()
+        fallen = _fallen(bench, process, folder, len(whole), seconds, wanted - len(deaths))
+        finished = _finished(folder / "study.db")
+        deaths += [f"{who} at {len(finished)}" for who in fallen]
+        if process.code != -signal.SIGKILL and not _gave_up(process):
             break
+        faults += [
+            f"trial {place} was finished and is another now"
+            for place, kept in known.items()
+            if finished.get(place) != kept
+        ]
+        known = finished
     faults += failed(process, 0) or _end_faults(process, folder, whole, known)
     faults += bench.delivered(process, str(folder))
     faults += _tracking_faults(store, before, len(whole)) + orphans(bench.folder / "runs")
+    faults += [f"worker {pid} has outlived the sweep" for pid in _workers(bench.folder)]
     bench.case(name, faults, f"killed {', '.join(deaths) or 'never'}; the same {len(whole)} trials")
     return len(deaths)
 
 
-def _kill(bench: Bench, process: Process, folder: Path, trials: int, seconds: float) -> bool:
-    """Kill a sweep at a random moment, or soon after a trial began, was measured or was over; False where it ended."""
+def _fallen(
+    bench: Bench, process: Process, folder: Path, trials: int, seconds: float, wanted: int
+) -> list[str]:
+    """Kill a sweep up to so often, until the command itself is dead or has ended; who was killed."""
+    fallen = list[str]()
+    while len(fallen) < wanted and _moment(bench, process, folder, trials, seconds):
+        workers = _workers(bench.folder)
+        victim = bench.chance.choice(VICTIMS) if workers else "the command"
+        if victim == "a worker":
+            fallen += [victim] * _killed([bench.chance.choice(workers)])
+            continue
+        if not process.kill():
+            break
+        if victim == "all":
+            _killed(workers)
+        return [*fallen, victim]
+    process.wait()
+    return fallen
+
+
+def _gave_up(process: Process) -> bool:
+    """Whether the command ended because one trial had lost two workers."""
+    return process.code == 4 and "for the second time" in process.last_line
+
+
+def _workers(folder: Path) -> list[int]:
+    """Workers of commands that were started in this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            said = (process / "cmdline").read_bytes().split(b"\0")
+            if b"recsys_cli.sweeps.worker" in said and (process / "cwd").resolve() == folder:
+                found.append(int(process.name))
+    return found
+
+
+def _killed(pids: list[int]) -> int:
+    """Kill processes; how many were there."""
+    count = 0
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            count += 1
+    return count
+
+
+def _moment(bench: Bench, process: Process, folder: Path, trials: int, seconds: float) -> bool:
+    """Wait until a random moment, or one soon after a trial began, was measured or was over; False where all ended."""
     if bench.chance.random() < 0.4:
-        return sleep_until(process, bench.chance.random() * seconds) and process.kill()
+        return sleep_until(process, process.age + bench.chance.random() * seconds)
     trial = folder / f"trial-{bench.chance.randrange(trials):03d}"
     there, gone = bench.chance.choice([(SETTINGS, METRICS), (METRICS, "none"), (METRICS, RUNNING)])
     while process.poll() is None and not ((trial / there).exists() and not (trial / gone).exists()):
         time.sleep(PAUSE_SECONDS / 4)
-    return sleep_until(process, process.age + bench.chance.expovariate(1 / 0.01)) and process.kill()
+    return sleep_until(process, process.age + bench.chance.expovariate(1 / 0.01))
 
 
 def _command(kind: str, name: str) -> list[str]:

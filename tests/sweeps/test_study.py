@@ -9,6 +9,7 @@ import pytest
 from recsys_cli.errors import ConfigError
 from recsys_cli.sweeps import space as spaces
 from recsys_cli.sweeps import study as studies
+from recsys_cli.sweeps.store import FILE, NAME, FileStore
 
 GRID = ["model.rank=8,32", "model.l2=0.0,0.1"]
 MIXED = [
@@ -29,7 +30,7 @@ def opened(
     folder.mkdir(exist_ok=True)
     space = spaces.read(overrides)
     return studies.opened(
-        folder,
+        FileStore(folder / FILE, NAME),
         space,
         sampler=sampler,
         seed=seed,
@@ -224,19 +225,19 @@ def test_another_search_under_the_same_name_is_refused(tmp_path, change, words):
     "content", [b"", b"no database at all, but long enough to be read as one " * 99]
 )
 def test_a_file_that_is_no_study_is_refused(tmp_path, content):
-    (tmp_path / studies.FILE).write_bytes(content)
+    (tmp_path / FILE).write_bytes(content)
 
     with pytest.raises(ConfigError) as caught, opened(tmp_path, GRID, "grid"):
         pass
-    assert studies.FILE in caught.value.line
+    assert FILE in caught.value.line
 
 
 def test_what_a_kill_left_while_the_file_was_made_is_no_hindrance(tmp_path):
-    (tmp_path / f"{studies.FILE}.draft").write_bytes(b"half a database")
-    (tmp_path / f"{studies.FILE}.draft-journal").write_bytes(b"half a journal")
+    (tmp_path / f"{FILE}.draft").write_bytes(b"half a database")
+    (tmp_path / f"{FILE}.draft-journal").write_bytes(b"half a journal")
 
     assert len(search(tmp_path, GRID, "grid", 4)) == 4
-    assert [path.name for path in tmp_path.iterdir()] == [studies.FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
 def test_a_folder_may_have_any_name(tmp_path):
@@ -248,7 +249,12 @@ def test_the_best_is_that_of_the_direction(tmp_path, better, best):
     space = spaces.read(GRID)
     for _ in range(2):  # made, and opened again
         with studies.opened(
-            tmp_path, space, sampler="tpe", seed=0, settings_hash="abc", better=better
+            FileStore(tmp_path / FILE, NAME),
+            space,
+            sampler="tpe",
+            seed=0,
+            settings_hash="abc",
+            better=better,
         ) as study:
             for value in (0.5, 0.1, 0.9):
                 if trial := study.begin(3):

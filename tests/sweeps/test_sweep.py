@@ -14,11 +14,17 @@ import pytest
 
 from recsys_cli.errors import CheckpointError, ConfigError, DataError, DivergedError, ModelError
 from recsys_cli.progress import Silent
-from recsys_cli.sweeps import sweep
+from recsys_cli.sweeps import sweep, workers
 from recsys_cli.sweeps.limits import Limits
+from recsys_cli.sweeps.locks import PARENT
 from recsys_cli.sweeps.plan import make_plan
+from recsys_cli.sweeps.trials import opened
 from recsys_cli.tracking.under_way import held
 
+SMALL = [
+    *("model=mf", "data=demo", "data.events=2000"),
+    *("tracking=none", "device=cpu", "device.threads=1"),
+]
 BASE = ["model=mf", "data=demo", "tracking=none"]
 GRID = [*BASE, "model.rank=8,32", "model.l2=0.0,0.1"]
 
@@ -215,6 +221,66 @@ def test_two_processes_do_not_run_one_sweep(fake, monkeypatch):
         swept()
 
 
+def test_who_joins_a_sweep_runs_trials_of_it_and_takes_over_when_its_leader_dies(
+    fake, tracker, tmp_path, monkeypatch
+):
+    from recsys_cli import experiment
+
+    plan = make_plan(GRID, name="s", storage=f"sqlite:///{tmp_path}/shared.db")
+    lines = Lines()
+    with opened(plan) as leader:
+        leader.locks.take(PARENT)
+        leader.note(run_id="parent-of-the-leader")
+        leader.begin(4)
+
+        def run(*args, **options):
+            if len(fake.run_at) == 2:
+                leader.locks.close()
+            return fake.run(*args, **options)
+
+        monkeypatch.setattr(experiment, "run", run)
+        result = sweep.run(plan, progress=lines)
+
+    assert "another command leads the sweep s; this one helps it" in lines.lines
+    assert fake.run_at == [8, 32, 32, 8]  # trial 0 was the leader's until it died
+    assert sorted(row.number for row in result.trials) == [0, 1, 2, 3]
+    assert fake.parents == ["parent-of-the-leader"] * 4
+    assert [about["run_id"] for about in tracker.started] == ["parent-of-the-leader"]
+    assert tracker.ended == ["FINISHED"]
+    assert [path.name for path in tracker.files] == ["sweep.json"]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = [*SMALL, "trainer.epochs=4", "model.rank=2,4,8", "model.l2=0.0,0.1"]
+    whole = sweep.run(make_plan(small, name="alone"), progress=Silent())
+
+    crews, start = [], workers._Crew.start
+
+    def remembered(crew, number):
+        crews.append(crew)
+        start(crew, number)
+
+    monkeypatch.setattr(workers._Crew, "start", remembered)
+
+    class Murderer(Lines):
+        def note(self, text):
+            super().note(text)
+            if text.startswith("trial 2 of 6"):
+                crews[0].workers[0].process.kill()
+
+    lines = Murderer()
+    result = sweep.run(make_plan(small, name="crowd", workers=2), progress=lines)
+
+    kept = [
+        [(row.number, row.state, row.value, row.params) for row in r.trials]
+        for r in (whole, result)
+    ]
+    assert kept[0] == kept[1]
+    assert any(line.startswith("worker 1 was killed by signal 9") for line in lines.lines)
+
+
 def test_the_parent_run_has_children_curves_and_the_table(fake, tracker):
     result = swept()
 
@@ -300,17 +366,7 @@ def started(folder: Path, name: str, trials: int, overrides: list[str]) -> subpr
     ],
 )
 def test_killed_again_and_again_it_ends_like_one_that_was_not(tmp_path, trials, searched):
-    overrides = [
-        *(
-            "model=mf",
-            "data=demo",
-            "data.events=2000",
-            "tracking=none",
-            "device=cpu",
-            "device.threads=1",
-        ),
-        *("trainer.epochs=4", *searched),
-    ]
+    overrides = [*SMALL, "trainer.epochs=4", *searched]
     told, _ = started(tmp_path, "unbroken", trials, overrides).communicate(timeout=300)
 
     # Killed as soon as a trial begins to write: the first, the second twice, and later ones.
