@@ -52,10 +52,13 @@ class Negatives:
         items: Drawn with replacement, of all items of the training data, for all examples together or for each
             position, then as (batch, length, negatives); an example's own target may be among them.
         log_chance: Logarithm of each item's chance in one draw.
+        log_share: Logarithm of each item's share of the training events, an item without any counted as one with one;
+            None where the model makes no use of it.
     """
 
     items: Int64[Tensor, "*position negatives"]
     log_chance: Float[Tensor, " items"]
+    log_share: Float[Tensor, " items"] | None = None
 
     def at(self, positions: Int64[Tensor, " examples"]) -> Negatives:
         """Those of some positions, counted row by row; what is shared stays as it is."""
@@ -244,6 +247,7 @@ class SequenceBatches:
         chances = _chances(interactions, self._draws.power)
         self._below = chances.cumsum(0)[:-1]
         self._log_chance = chances.log().float().to(device)
+        self._log_share = _chances(interactions, 1.0).log().float().to(device)
         self._seed, self._device = seed, device
 
     def __len__(self) -> int:
@@ -266,7 +270,7 @@ class SequenceBatches:
         shape = (*positions, self._n_negatives)
         uniform = torch.rand(shape, generator=draws, dtype=torch.float64)
         drawn = torch.searchsorted(self._below, uniform, right=True)
-        return Negatives(drawn.to(self._device), self._log_chance)
+        return Negatives(drawn.to(self._device), self._log_chance, self._log_share)
 
     def _gather(self, chosen: NDArray[np.int64], negatives: Negatives | None) -> Sequences:
         starts, lengths = self._starts[chosen], self._lengths[chosen]

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 PairLoss = Literal["squared", "logistic", "bpr"]
+REMOVED = -1e30  # a logit that has no weight; minus infinity would make 0/0 of a row without others
 
 
 def pair_loss(
@@ -66,3 +67,25 @@ def binary_loss(
     of_target = -power * functional.logsigmoid(positive)
     of_others = (functional.softplus(negatives) * wrong).sum(1)
     return (of_target + of_others).mean() / (1 + negatives.shape[1])
+
+
+def bpr_max_loss(
+    positive: Float[Tensor, " examples"],
+    negatives: Float[Tensor, "examples negatives"],
+    wrong: Bool[Tensor, "examples negatives"],
+    l2: float,
+) -> Float[Tensor, ""]:
+    """BPR against the negatives that score most: Hidasi and Karatzoglou 2018.
+
+    With w the softmax of a row's negatives: mean of -log sum_j w_j sigma(s+ - s_j), and l2 sum_j w_j s_j^2.
+
+    Args:
+        positive: Scores of the targets.
+        negatives: Scores of the sampled items.
+        wrong: False where the sampled item is the target itself, which then has no weight.
+        l2: Weight of the squared scores.
+    """
+    log_weights = negatives.masked_fill(~wrong, REMOVED).log_softmax(1)
+    beaten = log_weights + functional.logsigmoid(positive[:, None] - negatives)
+    size = (log_weights.exp() * negatives.square()).sum(1)
+    return (l2 * size - beaten.logsumexp(1)).mean()

@@ -57,11 +57,38 @@ def sampled_softmax_loss(
     """
     drawn, times = torch.unique(negatives, return_counts=True)
     expected = log_chance[drawn] + math.log(len(negatives))
-    corrected = take_rows(bias, drawn) - expected + times.to(bias.dtype).log()
+    return weighted_softmax_loss(
+        states, items, bias, targets, drawn, times.to(bias.dtype).log() - expected
+    )
+
+
+def weighted_softmax_loss(
+    states: Float[Tensor, "examples dim"],
+    items: Float[Tensor, "items dim"],
+    bias: Float[Tensor, " items"],
+    targets: Int64[Tensor, " examples"],
+    others: Int64[Tensor, " others"],
+    log_weights: Float[Tensor, " others"],
+    target_log_weights: Float[Tensor, " examples"] | None = None,
+) -> Float[Tensor, ""]:
+    """Mean of -log softmax at the target, among it and some others, each of which counts with a weight of its own.
+
+    Args:
+        states: What is known of each example.
+        items: A vector for each item.
+        bias: A number for each item.
+        targets: The right items; where one is among the others it is taken out there.
+        others: Items, each once.
+        log_weights: Added to the logits of the others.
+        target_log_weights: Added to those of the targets; None = 0.
+    """
     positive = (states * take_rows(items, targets)).sum(1) + take_rows(bias, targets)
+    if target_log_weights is not None:
+        positive = positive + target_log_weights
     column = targets.new_full((len(items),), -1)
-    column[drawn] = torch.arange(len(drawn), device=drawn.device)
-    return _against_others(states, take_rows(items, drawn), corrected, positive, column[targets])
+    column[others] = torch.arange(len(others), device=others.device)
+    weighted = take_rows(bias, others) + log_weights
+    return _against_others(states, take_rows(items, others), weighted, positive, column[targets])
 
 
 def _against_others(*given: Tensor) -> Tensor:

@@ -67,6 +67,8 @@ EXEMPT = {
     ("sasrec", "permuted_items"): DRAWN,
     ("esasrec", "permuted_users"): DRAWN,
     ("esasrec", "permuted_items"): DRAWN,
+    ("gru4rec", "permuted_users"): DRAWN,
+    ("gru4rec", "permuted_items"): DRAWN,
     ("seq", "permuted_users"): DRAWN,
     ("seq", "permuted_items"): DRAWN,
 }

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from recsys_cli.models.losses import binary_loss, calibration_power, pair_loss
+from recsys_cli.models.losses import binary_loss, bpr_max_loss, calibration_power, pair_loss
 
 POSITIVE = torch.tensor([0.5, -1.0])
 NEGATIVES = torch.tensor([[0.0, 2.0], [0.25, -0.5]])
@@ -53,3 +53,27 @@ def test_the_power_of_a_calibrated_loss():
     assert calibration_power(256, 3417, 1.0) == pytest.approx(256 / 3416)
     assert calibration_power(256, 3417, 0.75) == pytest.approx(0.25 + 0.75 * 256 / 3416)
     assert calibration_power(4, 3, 0.5) == calibration_power(4, 1, 0.5) == 1
+
+
+def test_bpr_max():
+    wrong = torch.tensor([[True, True], [True, False]])
+    expected = 0.0
+    for (p, row), kept in zip(pairs(), wrong.tolist(), strict=True):
+        others = [n for n, k in zip(row, kept, strict=True) if k]
+        total = sum(map(math.exp, others))
+        shares = [math.exp(n) / total for n in others]
+        expected -= math.log(sum(w * sigma(p - n) for w, n in zip(shares, others, strict=True)))
+        expected += 0.7 * sum(w * n * n for w, n in zip(shares, others, strict=True))
+    loss = bpr_max_loss(POSITIVE, NEGATIVES, wrong, 0.7)
+    assert loss.item() == pytest.approx(expected / 2, abs=1e-6)
+
+
+def test_bpr_max_of_one_negative_is_bpr_and_of_none_is_nothing_to_learn():
+    one = NEGATIVES[:, :1]
+    every = torch.ones_like(one, dtype=torch.bool)
+    assert bpr_max_loss(POSITIVE, one, every, 0.0).item() == pytest.approx(
+        pair_loss("bpr", POSITIVE, one).item(), abs=1e-6
+    )
+    scores = torch.zeros(2, requires_grad=True)
+    bpr_max_loss(scores, scores[:, None], ~every, 0.0).backward()
+    assert scores.grad.tolist() == [0, 0]
