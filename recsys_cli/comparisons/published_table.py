@@ -47,6 +47,7 @@ class Table(BaseModel):
         counts: What the split must have, by the names that a run's counts have.
         metrics: Names of the columns, as a run's metrics are called.
         digits: Printed digits behind the point.
+        long: Whether a row takes more than some minutes.
         rows: The rows.
     """
 
@@ -59,6 +60,7 @@ class Table(BaseModel):
     counts: dict[str, int] = {}
     metrics: Annotated[list[str], Field(min_length=1)]
     digits: Annotated[int, Field(ge=1, le=9)]
+    long: bool = False
     rows: Annotated[list[Row], Field(min_length=1)]
 
 

@@ -210,7 +210,14 @@ SLOW = {
 ROWS = [
     pytest.param(name, row.model, marks=[pytest.mark.slow] if (name, row.model) in SLOW else [])
     for name in TABLES
+    if not read(name).long
     for row in read(name).rows
+]
+# Their rows take an hour each: here they learn for a moment, on the very split.
+LONG = [name for name in TABLES if read(name).long]
+SHORT = [
+    *("trainer.epochs=1", "model.dim=4", "model.blocks=1", "model.heads=1"),
+    *("model.loss=bce", "model.history_length=10"),
 ]
 
 
@@ -222,3 +229,19 @@ def test_the_printed_numbers_are_reached(real_data, tmp_path, name, model):
     found = run(name, tmp_path, source=source, only=[model])
     assert [check for check in found.checks if not check.passed] == []
     assert len(found.checks) > len(table.counts)
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_table_has_the_published_split(real_data, tmp_path, monkeypatch, name):
+    table = read(name)
+    rows = [row.model_copy(update={"overrides": SHORT}) for row in table.rows]
+    short = table.model_copy(update={"rows": rows})
+    monkeypatch.setattr(published, "read", lambda *_: short)
+    found = run(name, tmp_path, source=real_data(table.folder or table.data).parent)
+
+    counted = [check for check in found.checks if check.model == "split"]
+    assert len(counted) == len(table.counts) > 0
+    assert [check for check in counted if not check.passed] == []
+    assert all(0 < check.ours < 1 for check in found.checks if check not in counted)
