@@ -32,8 +32,8 @@ BASE = ["model=mf", "data=demo"]
             CategoricalDistribution(("[64,32]", "[8]")),
             ("[64,32]", "[8]"),
         ),
-        ("model=glob([m*,d*])", CategoricalDistribution(("deep", "mf")), ("deep", "mf")),
-        ("model=glob([m*,d*],exclude=mf)", CategoricalDistribution(("deep",)), ("deep",)),
+        ("model=glob([mf*,d*])", CategoricalDistribution(("deep", "mf")), ("deep", "mf")),
+        ("model=glob([mf*,d*],exclude=mf)", CategoricalDistribution(("deep",)), ("deep",)),
         ("model.rank=range(8,32,8)", IntDistribution(8, 24, step=8), ("8", "16", "24")),
         ("model.rank=range(5,1,-2)", IntDistribution(3, 5, step=2), ("5", "3")),
         (
