@@ -33,7 +33,7 @@ SCORE_COPIES = (
 )
 # An event in the matrix of users by items; and as pairs, order and unseen items of an epoch, in 64 bits.
 SOLVED_EVENT_BYTES, STEPPED_EVENT_BYTES = 24, 72
-# What is loaded only when results are measured and written, what torch's optimisers load besides, and the compiler.
+# What is loaded only when results are measured and written, what torch's own optimisers load besides, and the compiler.
 LIBRARIES, OPTIMISER_LIBRARIES, KERNEL_LIBRARIES = 48 << 20, 80 << 20, 110 << 20
 SHARES_NAMED = 2
 
@@ -117,7 +117,7 @@ def estimate(
         measuring=SCORE_COPIES * FLOAT * n_scores,
         data=(STEPPED_EVENT_BYTES if by_steps else SOLVED_EVENT_BYTES) * len(train),
         libraries=LIBRARIES
-        + (OPTIMISER_LIBRARIES if by_steps else 0)
+        + (OPTIMISER_LIBRARIES if by_steps and trainer.optimiser != "rowwise_adagrad" else 0)
         + (KERNEL_LIBRARIES if _by_kernel(model, trainer) else 0),
     )
 
