@@ -33,7 +33,12 @@ def cell(
     samples = [
         Sample(
             step_seconds=seconds,
-            phase_seconds={"forward": seconds / 4, "update": seconds / 8},
+            phase_seconds={
+                "data": 0.0,
+                "forward": seconds / 4,
+                "backward": 0.0,
+                "update": seconds / 8,
+            },
             evaluation_seconds=2 * seconds,
             request_seconds=[seconds / 100, seconds / 50],
             peak_memory_bytes=1000 + turn,

@@ -18,7 +18,7 @@ from recsys_cli.comparisons.device_trials import (
     time_once,
 )
 from recsys_cli.comparisons.device_trials import measure as fill
-from recsys_cli.devices import Device
+from recsys_cli.devices import Device, every_device
 from recsys_cli.errors import DataError
 from recsys_cli.models.first_try.mf import MF
 from recsys_cli.models.framings.seq import Seq
@@ -297,3 +297,16 @@ def test_more_steps_than_an_epoch_go_on_into_the_next() -> None:
         subject(MF(**mf_settings())), Device("cpu", 1), Plan(warmup=2, steps=18, repeats=3)
     )
     assert longer.examples_per_step == 240 / 9
+
+
+@pytest.mark.gpu
+def test_an_accelerator_trains_the_same_model_in_every_phase() -> None:
+    if not devices.accelerators():
+        pytest.skip("no accelerator here")
+    where = [Setup(Device("cpu", 1)), Setup(every_device()[-1])]
+    first, second = find(measure(subject(MF(**mf_settings())), where, PLAN, Bar()))
+    assert first is not None
+    assert second is not None
+    assert not second.differs
+    assert all(phase.median > 0 for phase in second.phase_seconds.values())
+    assert second.peak_memory_bytes > 0
