@@ -9,10 +9,12 @@ from statistics import median
 from recsys_cli.comparisons.device_setups import Setup
 from recsys_cli.comparisons.device_training import Training
 from recsys_cli.comparisons.device_trials import Plan, Subject, attempt
+from recsys_cli.devices import Device
 from recsys_cli.evaluation.ranking import evaluate
 from recsys_cli.seeds import isolated
 
 NEARLY = 0.95
+LOOKS = 10  # at the clock, in an epoch
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ def _train(subject: Subject, course: Course, limit: float) -> None:
     best, since = float("-inf"), 0
     for number in range(1, trainer.epochs + 1):
         with isolated(trainer.seed, "epoch", number):
-            start = device.now()
-            training.take(training.steps_per_epoch)
-            seconds = device.now() - start
+            seconds = _epoch(training, device, begin + limit)
+        if seconds is None:
+            return
         training.checked_loss()
         result = evaluate(training.model, ready.split.valid, ready.protocol, device=device.torch)
         before = course.epochs[-1].trained_seconds if course.epochs else 0.0
@@ -97,3 +99,15 @@ def _train(subject: Subject, course: Course, limit: float) -> None:
         best = max(best, result.primary)
         if since >= trainer.patience or device.now() - begin >= limit:
             return
+
+
+def _epoch(training: Training, device: Device, end: float) -> float | None:
+    """Seconds of an epoch; None where it was given up, because it would not have ended in time."""
+    start, left = device.now(), training.steps_per_epoch
+    part = -(-left // LOOKS)
+    while left:
+        training.take(min(part, left))
+        left -= min(part, left)
+        if left and device.now() >= end:
+            return None
+    return device.now() - start

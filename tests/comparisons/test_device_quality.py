@@ -54,6 +54,13 @@ def test_it_ends_when_its_time_is_used_up(clock: Clock) -> None:
     assert len(course(clock, 250.0, patience=99).epochs) == 3  # with the validation after each
 
 
+def test_an_epoch_that_takes_too_long_is_given_up(clock: Clock) -> None:
+    found = course(clock, COLD_SECONDS / 2, patience=99)
+    assert found.epochs == []
+    assert found.failure == ""
+    assert clock.seconds < COLD_SECONDS + 2 * STEP_SECONDS
+
+
 def test_it_ends_for_lack_of_progress(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     values = iter([0.1, 0.3, 0.2, 0.2, 0.4])
 
