@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from recsys_cli.errors import ConfigError
@@ -167,7 +167,8 @@ class ServerStore:
     def locks(self, *, alone: bool) -> Locks:
         """The server's own, over a connection that is used for nothing else."""
         url, settings = self._engine()
-        return ServerLocks(create_engine(url, **settings), self.study)
+        # Without a pool, which would keep a connection open, and its locks, after we have closed it.
+        return ServerLocks(create_engine(url, poolclass=NullPool, **settings), self.study)
 
     @contextmanager
     def opened(self) -> Iterator[RDBStorage]:
