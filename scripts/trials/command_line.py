@@ -18,12 +18,12 @@ from trials.report import Report
 Trial = Callable[..., None]
 # Each trial with its counts: in full, and in the short form, which leaves the soak out.
 TRIALS: dict[str, tuple[Trial, dict[str, int], dict[str, int] | None]] = {
-    "kills": (kills.kills, {"runs": 40, "kills": 100}, {"runs": 9, "kills": 25}),
+    "kills": (kills.kills, {"runs": 40, "kills": 100}, {"runs": 4, "kills": 10}),
     "syscalls": (syscalls.syscalls, {"points": 30}, {"points": 4}),
-    "sweep": (sweeps.sweep, {"kills": 20}, {"kills": 4}),
+    "sweep": (sweeps.sweep, {"kills": 20}, {"kills": 3}),
     "store": (stores.store, {"rounds": 10, "kills": 30}, {"rounds": 1, "kills": 3}),
     "together": (stores.together, {"rounds": 5}, {"rounds": 1}),
-    "signals": (signals.signals, {"moments": 40}, {"moments": 5}),
+    "signals": (signals.signals, {"moments": 40}, {"moments": 3}),
     "disk": (disks.disk, {"moments": 20}, {"moments": 3}),
     "soak": (soak.soak, {"minutes": 30}, None),
 }
