@@ -18,9 +18,9 @@ from trials.report import Report
 Trial = Callable[..., None]
 # Each trial with its counts: in full, and in the short form, which leaves the soak out.
 TRIALS: dict[str, tuple[Trial, dict[str, int], dict[str, int] | None]] = {
-    "kills": (kills.kills, {"runs": 40, "kills": 100}, {"runs": 4, "kills": 10}),
+    "kills": (kills.kills, {"runs": 40, "kills": 100}, {"runs": 3, "kills": 7}),
     "syscalls": (syscalls.syscalls, {"points": 30}, {"points": 4}),
-    "sweep": (sweeps.sweep, {"kills": 20}, {"kills": 3}),
+    "sweep": (sweeps.sweep, {"kills": 20}, {"kills": 2}),
     "store": (stores.store, {"rounds": 10, "kills": 30}, {"rounds": 1, "kills": 3}),
     "together": (stores.together, {"rounds": 5}, {"rounds": 1}),
     "signals": (signals.signals, {"moments": 40}, {"moments": 3}),
