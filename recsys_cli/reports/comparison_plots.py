@@ -5,23 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from recsys_cli.comparisons.standings import Comparison
+from recsys_cli.reports.drawing import GRID, INK, QUIET, panels
 
-INK, QUIET, GRID, HOLLOW = "#222222", "#6b6b6b", "#e4e4e4", "#9a9a9a"
+HOLLOW = "#9a9a9a"
 COLOURS = ("#4c78a8", "#d1495b", "#f2b134", "#54a24b", "#7b5ea7", "#9d755d", "#72b7b2", "#bab0ac")
 INCHES_A_ROW = 0.38
 
 
-def _panel(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasSVG(figure)
-    panel = figure.subplots()
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(QUIET)
-    panel.tick_params(colors=QUIET, labelsize=9)
-    panel.set_axisbelow(True)
+def _panel(height: float) -> tuple[Any, Any]:
+    figure, (panel,) = panels(1, 8.5, height)
     return figure, panel
 
 
@@ -38,7 +30,7 @@ def _colours(found: Comparison) -> dict[str, str]:
 
 def means(found: Comparison) -> Any:
     """Each model's mean with its interval, and its seeds."""
-    figure, panel = _panel(8.5, 0.9 + INCHES_A_ROW * len(found.standings))
+    figure, panel = _panel(0.9 + INCHES_A_ROW * len(found.standings))
     colours = _colours(found)
     for place, each in enumerate(found.standings):
         row, colour = found.row(each.model), colours[each.model]
@@ -57,7 +49,7 @@ def differences(found: Comparison) -> Any:
     """Each model's mean difference to the reference, with its interval."""
     rows = [found.row(each.model) for each in found.standings]
     shown = [(row, row.difference) for row in rows if row.difference is not None]
-    figure, panel = _panel(8.5, 0.9 + INCHES_A_ROW * max(len(shown), 1))
+    figure, panel = _panel(0.9 + INCHES_A_ROW * max(len(shown), 1))
     colours = _colours(found)
     panel.axvline(0, color=QUIET, lw=1)
     for place, (row, between) in enumerate(shown):
@@ -71,7 +63,7 @@ def differences(found: Comparison) -> Any:
 
 def curves(found: Comparison) -> Any:
     """Validation by epoch, of the models that learn in epochs."""
-    figure, panel = _panel(8.5, 3.4)
+    figure, panel = _panel(3.4)
     colours = _colours(found)
     for each in found.standings:
         if len(each.curve) > 1:
@@ -83,9 +75,8 @@ def curves(found: Comparison) -> Any:
 
 def searches(found: Comparison) -> Any:
     """The value of each trial, and the best so far."""
-    figure, panel = _panel(8.5, 3.4)
+    figure, panel = _panel(3.4)
     colours = _colours(found)
-    # A metric of errors is better where it is lower: the best is what the table's order says.
     better = max if found.higher else min
     for each in found.standings:
         valued = [(at, value) for at, value in enumerate(each.trial_values) if value is not None]

@@ -13,8 +13,8 @@ from recsys_cli.data.describe import Description
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.split import Split
 from recsys_cli.errors import ConfigError, DataError
+from recsys_cli.reports.drawing import GRID, INK, QUIET, dress
 
-INK, QUIET, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 TRAIN, VALID, TEST, LEFT_OUT = "#4c78a8", "#f2b134", "#d1495b", "#bdbdbd"
 MOST_BARS = 90
 DOTS_PER_INCH = 150
@@ -210,11 +210,8 @@ def _plain(panel: Any) -> None:
         if axis.get_label().get_text() != "UTC":
             axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axis.set_minor_formatter(NullFormatter())
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(QUIET)
+    dress(panel)
     panel.grid(axis="y", color=GRID, linewidth=0.8)
-    panel.set_axisbelow(True)
-    panel.tick_params(colors=QUIET, labelsize=8.5)
     panel.title.set_fontsize(11)
     for text in (panel.title, panel.xaxis.label, panel.yaxis.label):
         text.set_color(INK)

@@ -7,26 +7,15 @@ from typing import Any
 from recsys_cli.comparisons.device_crossing import Point
 from recsys_cli.comparisons.device_report import ModelReport, Report
 from recsys_cli.comparisons.device_training import PHASES
+from recsys_cli.reports.drawing import GRID, INK, QUIET, panels
 
-INK, QUIET, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 COLOURS = ("#4c78a8", "#f2b134", "#d1495b", "#54a24b", "#7b5ea7", "#9d755d", "#72b7b2", "#bab0ac")
 PHASE_COLOURS = dict(zip(PHASES, ("#bdbdbd", "#4c78a8", "#d1495b", "#f2b134"), strict=True))
 INCH_A_BAR = 0.34
 
 
 def _figure(columns: int, height: float) -> tuple[Any, list[Any]]:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(min(4.4 * max(columns, 1), 13.2), height), layout="constrained")
-    FigureCanvasSVG(figure)
-    panels = list(figure.subplots(1, max(columns, 1), squeeze=False)[0])
-    for panel in panels:
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color(QUIET)
-        panel.tick_params(colors=QUIET, labelsize=8.5)
-        panel.set_axisbelow(True)
-    return figure, panels
+    return panels(columns, min(4.4 * max(columns, 1), 13.2), height)
 
 
 def _head(panel: Any, title: str, x: str, y: str = "") -> None:
@@ -39,8 +28,8 @@ def phases(report: Report) -> Any:
     """Where the time of a step goes: a bar a setup, a panel a model."""
     shown = [m for m in report.models if any(f and f.phase_seconds for f in m.findings)]
     most = max((len(m.cells) for m in shown), default=1)
-    figure, panels = _figure(len(shown), 1.3 + INCH_A_BAR * most)
-    for panel, model in zip(panels, shown, strict=False):
+    figure, drawn = _figure(len(shown), 1.3 + INCH_A_BAR * most)
+    for panel, model in zip(drawn, shown, strict=False):
         rows = [(c.setup.label, f) for c, f in model.pairs if f is not None and f.phase_seconds]
         for place, (_, finding) in enumerate(rows):
             left = 0.0
@@ -54,7 +43,7 @@ def phases(report: Report) -> Any:
         panel.grid(axis="x", color=GRID)
         _head(panel, model.model, "milliseconds a step")
     if shown:
-        handles, labels = panels[0].get_legend_handles_labels()
+        handles, labels = drawn[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower left", ncols=4, frameon=False, fontsize=9)
     return figure
 
@@ -62,8 +51,8 @@ def phases(report: Report) -> Any:
 def quality(report: Report) -> Any:
     """Validation against seconds of training: a line a setup, a panel a model."""
     shown = [model for model in report.models if any(c.epochs for c in model.courses)]
-    figure, panels = _figure(len(shown), 3.2)
-    for panel, model in zip(panels, shown, strict=False):
+    figure, drawn = _figure(len(shown), 3.2)
+    for panel, model in zip(drawn, shown, strict=False):
         for course, colour in zip(model.courses, COLOURS, strict=False):
             if course.epochs:
                 seconds = [epoch.trained_seconds for epoch in course.epochs]
@@ -81,8 +70,8 @@ def quality(report: Report) -> Any:
 def crossing(report: Report) -> Any:
     """How many times as fast the fastest of the other devices is, by batch and embedding: a map a model."""
     shown = [model for model in report.models if any(p.example_seconds for p in model.points)]
-    figure, panels = _figure(len(shown), 3.1)
-    for panel, model in zip(panels, shown, strict=False):
+    figure, drawn = _figure(len(shown), 3.1)
+    for panel, model in zip(drawn, shown, strict=False):
         _map(panel, model)
     return figure
 
@@ -121,8 +110,8 @@ def _fastest(point: Point, first: str, others: list[str]) -> tuple[str, float | 
 def roofline(report: Report) -> Any:
     """Every phase under the roof that was measured: arithmetic a byte against arithmetic a second."""
     labels = list(report.roofs)
-    figure, panels = _figure(len(labels), 3.6)
-    for panel, label in zip(panels, labels, strict=False):
+    figure, drawn = _figure(len(labels), 3.6)
+    for panel, label in zip(drawn, labels, strict=False):
         roof = report.roofs[label]
         for model, marker in zip(report.models, "osD^vP*X", strict=False):
             for cell, finding in model.pairs:
