@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from recsys_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     import yaml
+    from pydantic import BaseModel
+
+Form = TypeVar("Form", bound="BaseModel")
 
 MAX_BYTES = 1_000_000
 MAX_ALIASES = 100
@@ -63,6 +66,22 @@ def check(path: Path, text: str) -> None:
         _Measure(path).over(yaml.parse(text, yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: cannot be read: {reason(error)}", "mend the YAML") from error
+
+
+def load_as(path: Path, form: type[Form]) -> Form:
+    """A file whose values have the form of a pydantic model.
+
+    Raises:
+        ConfigError: As `load`, or naming the first value that is not as it should be.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return form.model_validate(load(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {at}: {first['msg'].lower()}") from None
 
 
 def load(path: Path) -> Any:

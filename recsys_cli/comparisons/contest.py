@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from recsys_cli import catalogue, plain_yaml
 from recsys_cli.config import Config, load, parse
@@ -122,12 +122,7 @@ def read_preset(name: str, config_dirs: Sequence[Path] = ()) -> Preset:
         ConfigError: There is none, or its file is not as it should be.
     """
     path = catalogue.find(catalogue.COMPARISON, name, config_dirs).path
-    try:
-        return Preset.model_validate(plain_yaml.load(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {at}: {first['msg'].lower()}") from None
+    return plain_yaml.load_as(path, Preset)
 
 
 def make_contest(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from recsys_cli import catalogue, plain_yaml
 from recsys_cli.errors import ConfigError
@@ -71,12 +71,7 @@ def read(name: str, config_dirs: Sequence[Path] = ()) -> Table:
         ConfigError: There is none, or its file is not as it should be.
     """
     path = catalogue.find(catalogue.PUBLISHED, name, config_dirs).path
-    try:
-        table = Table.model_validate(plain_yaml.load(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {at}: {first['msg'].lower()}") from None
+    table = plain_yaml.load_as(path, Table)
     for row in table.rows:
         if len(row.published) != len(table.metrics):
             raise ConfigError(
