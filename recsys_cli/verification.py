@@ -19,7 +19,6 @@ from recsys_cli.errors import CheckpointError, ConfigError, DataError
 from recsys_cli.outcome import Outcome
 from recsys_cli.progress import Progress
 from recsys_cli.promises import BIT_FOR_BIT, TOLERANCE, conditions, promise
-from recsys_cli.tracking import lines
 from recsys_cli.tracking.run_folder import (
     HISTORY,
     METRICS,
@@ -28,7 +27,7 @@ from recsys_cli.tracking.run_folder import (
     open_run,
     read_record,
 )
-from recsys_cli.tracking.under_way import RUNNING, UNREPEATED
+from recsys_cli.tracking.under_way import RUNNING, UNREPEATED, epochs
 from recsys_cli.training.checkpoint import differences
 
 Kind = Literal["file", "measured again", "trained again"]
@@ -219,7 +218,7 @@ def _same(what: str, new: str, old: str, *, exact: bool) -> Check:
 
 def _epochs(folder: Path) -> str:
     """SHA-256 over the numbers of all epochs but for what a clock gave."""
-    entries = lines.read(folder / HISTORY, lambda entry, number: True).entries
+    entries = epochs(folder / HISTORY)
     return integrity.seal({
         str(place): {key: value for key, value in entry.items() if not key.endswith(UNREPEATED)}
         for place, entry in enumerate(entries)

@@ -197,12 +197,7 @@ def _show(found: Comparison) -> None:
 def _cells(found: Comparison, each: Standing) -> tuple[str, ...]:
     row = found.row(each.model)
     spread = "" if each.spread is None else f"±{each.spread:.4f}"
-    interval = f"[{row.interval.low:.4f}, {row.interval.high:.4f}]"
-    own = (each.model, f"{row.mean:.4f}", interval, spread)
-    if (d := row.difference) is None:
-        return (*own, "", "", "", "")
-    between = f"[{d.interval.low:+.4f}, {d.interval.high:+.4f}]"
-    return (*own, f"{d.mean:+.4f}", between, f"{d.effect_size:+.2f}", f"{row.p_holm:.4f}")
+    return (each.model, *row.cells(), spread, *row.difference_cells())
 
 
 def _costs(each: Standing) -> tuple[str, ...]:

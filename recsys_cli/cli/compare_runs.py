@@ -86,9 +86,4 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    interval = f"[{row.interval.low:.4f}, {row.interval.high:.4f}]"
-    own = (row.name, row.metric, f"{row.mean:.4f}", interval)
-    if (d := row.difference) is None:
-        return (*own, "", "", "", "")
-    between = f"[{d.interval.low:+.4f}, {d.interval.high:+.4f}]"
-    return (*own, f"{d.mean:+.4f}", between, f"{d.effect_size:+.2f}", f"{row.p_holm:.4f}")
+    return (row.name, row.metric, *row.cells(), *row.difference_cells())

@@ -37,7 +37,7 @@ from recsys_cli.sweeps import sweep
 from recsys_cli.sweeps.results import Result
 from recsys_cli.tracking.contract import Status, Tracker
 from recsys_cli.tracking.run_folder import HISTORY, PerUser, open_run
-from recsys_cli.tracking.under_way import held
+from recsys_cli.tracking.under_way import epochs, held
 
 DEFINITION, TABLE, PAGE = "definition.json", "comparison.json", "comparison.html"
 Draw = Callable[[Comparison], str]
@@ -96,8 +96,8 @@ class Measured:
 
 def _curve(folder: Path, key: str) -> tuple[tuple[int, float], ...]:
     """Epoch and value, as the run's journal has them."""
-    told = map(json.loads, (folder / HISTORY).read_text(encoding="utf-8").splitlines())
-    return tuple((entry["epoch"], entry[key]) for entry in told if key in entry)
+    entries = epochs(folder / HISTORY)
+    return tuple((entry["epoch"], entry[key]) for entry in entries if key in entry)
 
 
 def compare(contest: Contest, *, progress: Progress, draw: Draw | None = None) -> Comparison:

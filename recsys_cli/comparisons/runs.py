@@ -68,6 +68,17 @@ class Row:
             return False
         return not self.difference.interval.contains_zero and self.p_holm < ALPHA
 
+    def cells(self) -> tuple[str, str]:
+        """The mean and its interval, for a table."""
+        return f"{self.mean:.4f}", f"[{self.interval.low:.4f}, {self.interval.high:.4f}]"
+
+    def difference_cells(self) -> tuple[str, str, str, str]:
+        """The difference, its interval, effect size and corrected p; empty for the reference."""
+        if (d := self.difference) is None:
+            return "", "", "", ""
+        interval = f"[{d.interval.low:+.4f}, {d.interval.high:+.4f}]"
+        return f"{d.mean:+.4f}", interval, f"{d.effect_size:+.2f}", f"{self.p_holm:.4f}"
+
 
 def entries(folders: Sequence[RunFolder]) -> list[Entry]:
     """The test users' values of runs that answered the same questions.

@@ -35,15 +35,8 @@ def comparison_page(found: Comparison) -> str:
 def _quality(found: Comparison) -> list[Block]:
     rows = []
     for each in found.standings:
-        row = found.row(each.model)
-        interval = f"[{row.interval.low:.4f}, {row.interval.high:.4f}]"
-        spread = "" if each.spread is None else f"{each.spread:.4f}"
-        own = [each.model, f"{row.mean:.4f}", interval, spread]
-        if (d := row.difference) is None:
-            rows.append([*own, "", "", "", ""])
-            continue
-        between = f"[{d.interval.low:+.4f}, {d.interval.high:+.4f}]"
-        rows.append([*own, f"{d.mean:+.4f}", between, f"{d.effect_size:+.2f}", f"{row.p_holm:.4f}"])
+        row, spread = found.row(each.model), "" if each.spread is None else f"{each.spread:.4f}"
+        rows.append([each.model, *row.cells(), spread, *row.difference_cells()])
     caption = (
         f"{found.metric} of the test users. Bars: 95 % bootstrap intervals over users. Small dots: seeds. Hollow: models "
         "with nothing to tune."
