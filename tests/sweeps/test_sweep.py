@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -31,6 +30,22 @@ GRID = [*BASE, "model.rank=8,32", "model.l2=0.0,0.1"]
 
 def swept(overrides=GRID, name="s", **options):
     return sweep.run(make_plan(overrides, name=name, **options), progress=Silent())
+
+
+# A process kills itself just before a file gets its name: at the same place however busy the machine is.
+DIES = """
+import os, signal, sys
+def die_at(ending, once=False):
+    def watch(event, found):
+        if event == "os.rename" and str(found[1]).endswith(ending):
+            if once:
+                try:
+                    open("died", "x").close()
+                except FileExistsError:
+                    return
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(watch)
+"""
 
 
 class Lines(Silent):
@@ -256,21 +271,12 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(tmp_path, m
     small = [*SMALL, "trainer.epochs=4", "model.rank=2,4,8", "model.l2=0.0,0.1"]
     whole = sweep.run(make_plan(small, name="alone"), progress=Silent())
 
-    crews, start = [], workers._Crew.start
-
-    def remembered(crew, number):
-        crews.append(crew)
-        start(crew, number)
-
-    monkeypatch.setattr(workers._Crew, "start", remembered)
-
-    class Murderer(Lines):
-        def note(self, text):
-            super().note(text)
-            if text.startswith("trial 2 of 6"):
-                crews[0].workers[0].process.kill()
-
-    lines = Murderer()
+    once = f"{DIES}die_at('trial-002/config.yaml', once=True)"
+    worker = (
+        f"{once}; import runpy; runpy.run_module('recsys_cli.sweeps.worker', run_name='__main__')"
+    )
+    monkeypatch.setattr(workers, "COMMAND", (sys.executable, "-c", worker))
+    lines = Lines()
     result = sweep.run(make_plan(small, name="crowd", workers=2), progress=lines)
 
     kept = [
@@ -278,7 +284,8 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(tmp_path, m
         for r in (whole, result)
     ]
     assert kept[0] == kept[1]
-    assert any(line.startswith("worker 1 was killed by signal 9") for line in lines.lines)
+    (killed,) = [line for line in lines.lines if "killed" in line]
+    assert killed.endswith("was killed by signal 9 in trial-002; another goes on")
 
 
 def test_the_parent_run_has_children_curves_and_the_table(fake, tracker):
@@ -341,51 +348,48 @@ def test_the_result_is_plain_json(fake):
     assert told["best"]["run_dir"] == "runs/sweeps/s/trial-004"
 
 
-DRIVER = """
-    import json, sys
-    from recsys_cli.progress import Silent
-    from recsys_cli.sweeps.plan import make_plan
-    from recsys_cli.sweeps.sweep import run
-    plan = make_plan(sys.argv[3:], name=sys.argv[1], trials=int(sys.argv[2]) or None)
-    found = run(plan, progress=Silent())
-    print(json.dumps([(row.number, row.state, row.value, row.params) for row in found.trials]))
+DRIVER = f"""{DIES}
+import json
+from recsys_cli.progress import Silent
+from recsys_cli.sweeps.plan import make_plan
+from recsys_cli.sweeps.sweep import run
+name, trials, killed_at, *overrides = sys.argv[1:]
+die_at(killed_at)
+found = run(make_plan(overrides, name=name, trials=int(trials) or None), progress=Silent())
+print(json.dumps([(row.number, row.state, row.value, row.params) for row in found.trials]))
 """
 
 
-def started(folder: Path, name: str, trials: int, overrides: list[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", textwrap.dedent(DRIVER), name, str(trials), *overrides]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+def driven(
+    folder: Path, name: str, trials: int, overrides: list[str], *, killed_at: str = "never"
+) -> subprocess.CompletedProcess[str]:
+    """A sweep in a process of its own, which is killed before this file is written."""
+    command = [sys.executable, "-c", DRIVER, name, str(trials), killed_at, *overrides]
+    return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, timeout=300)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("trials", "searched", "killed"),
     [
-        (0, ["model.rank=2,4,8", "model.l2=0.0,0.1"], (1, 3)),
-        (6, ["model.rank=int(interval(2,16))", "trainer.lr=interval(0.01,0.1)"], (0, 1, 1, 3)),
+        (0, ["model.rank=2,4,8", "model.l2=0.0,0.1"], ["1/config.yaml", "3/metrics.json"]),
+        (
+            6,
+            ["model.rank=int(interval(2,16))", "trainer.lr=interval(0.01,0.1)"],
+            ["0/metrics.json", "1/config.yaml", "1/running.json", "3/metrics.json"],
+        ),
     ],
 )
 def test_killed_again_and_again_it_ends_like_one_that_was_not(tmp_path, trials, searched, killed):
     overrides = [*SMALL, "trainer.epochs=4", *searched]
-    told, _ = started(tmp_path, "unbroken", trials, overrides).communicate(timeout=300)
+    told = driven(tmp_path, "unbroken", trials, overrides).stdout
 
-    # Killed as soon as a trial begins to write: the first, the second twice, and later ones.
-    codes = [killed_in(tmp_path, number, trials, overrides) for number in killed]
-    result, _ = started(tmp_path, "broken", trials, overrides).communicate(timeout=300)
+    codes = [
+        driven(tmp_path, "broken", trials, overrides, killed_at=f"trial-00{where}").returncode
+        for where in killed
+    ]
+    result = driven(tmp_path, "broken", trials, overrides).stdout
 
     assert codes == [-signal.SIGKILL] * len(killed)
     assert len(json.loads(result)) == 6
     assert json.loads(result) == json.loads(told)
-
-
-def killed_in(folder: Path, number: int, trials: int, overrides: list[str]) -> int:
-    """Run the sweep `broken` until it writes the files of this trial, kill it; its exit code."""
-    begun = time.time()
-    settings = folder / "runs" / "sweeps" / "broken" / f"trial-{number:03d}" / "config.yaml"
-    process = started(folder, "broken", trials, overrides)
-    while process.poll() is None and not (settings.exists() and settings.stat().st_mtime > begun):
-        assert time.time() - begun < 120
-        time.sleep(0.002)
-    process.kill()
-    process.communicate()
-    return process.returncode
