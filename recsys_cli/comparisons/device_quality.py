@@ -48,8 +48,14 @@ class Course:
 
     @property
     def epoch_seconds(self) -> float | None:
-        """A pass over the training part, median; None where none was finished."""
-        return median(epoch.seconds for epoch in self.epochs) if self.epochs else None
+        """A pass over the training part, median; None where none was finished.
+
+        The first one warms the device up, and a compiled one compiles in it: it counts only where there is no other,
+        and then only where nothing was compiled.
+        """
+        cold = self.epochs[:1] if not self.setup.compiled else []
+        counted = self.epochs[1:] or cold
+        return median(epoch.seconds for epoch in counted) if counted else None
 
     @property
     def best(self) -> float | None:

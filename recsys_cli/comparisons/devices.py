@@ -226,13 +226,15 @@ def _one_model(
         turns = len(cells) * (plan.repeats + 1)
         with progress.bar(f"compare {subject.name}", turns, "turns") as bar:
             measure(subject, cells, plan, bar)
-        with progress.bar(f"{subject.name} to quality", len(courses), "setups") as bar:
-            for course, cell in zip(courses, cells, strict=False):
-                if not cell.failure:
-                    follow(subject, course, plan)
-                bar.advance()
-        with progress.bar(f"{subject.name} by size", len(points), "sizes") as bar:
-            cross(subject, points, plain, plan, bar)
+        if courses:
+            with progress.bar(f"{subject.name} to quality", len(courses), "setups") as bar:
+                for course, cell in zip(courses, cells, strict=True):
+                    if not cell.failure:
+                        follow(subject, course, plan)
+                    bar.advance()
+        if points:
+            with progress.bar(f"{subject.name} by size", len(points), "sizes") as bar:
+                cross(subject, points, plain, plan, bar)
     except KeyboardInterrupt:
         stopped = True
         if not any(len(cell.samples) > 1 for cell in cells):

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from recsys_cli.comparisons.device_crossing import Point
+from recsys_cli.comparisons.device_findings import Finding
 from recsys_cli.comparisons.device_report import ModelReport, Report
 from recsys_cli.comparisons.device_training import PHASES
 from recsys_cli.reports.drawing import GRID, INK, QUIET, panels
 
 COLOURS = ("#4c78a8", "#f2b134", "#d1495b", "#54a24b", "#7b5ea7", "#9d755d", "#72b7b2", "#bab0ac")
 PHASE_COLOURS = dict(zip(PHASES, ("#bdbdbd", "#4c78a8", "#d1495b", "#f2b134"), strict=True))
+PIECE_COLOURS = {piece: PHASE_COLOURS[piece] for piece in ("forward", "backward")} | {
+    "evaluation": "#54a24b"
+}
+MARKERS = "osD^vP*X"  # of models
 INCH_A_BAR = 0.34
 
 
@@ -110,20 +115,13 @@ def _fastest(point: Point, first: str, others: list[str]) -> tuple[str, float | 
 def roofline(report: Report) -> Any:
     """Every phase under the roof that was measured: arithmetic a byte against arithmetic a second."""
     labels = list(report.roofs)
-    figure, drawn = _figure(len(labels), 3.6)
+    figure, drawn = _figure(len(labels), 4.0)
     for panel, label in zip(drawn, labels, strict=False):
         roof = report.roofs[label]
-        for model, marker in zip(report.models, "osD^vP*X", strict=False):
+        for model, marker in zip(report.models, MARKERS, strict=False):
             for cell, finding in model.pairs:
-                if finding is None or cell.setup.label != label or cell.learned is None:
-                    continue
-                for piece, held in finding.bounds.items():
-                    if held.flops_per_second > 0:
-                        intensity = held.flops_per_second / held.bytes_per_second
-                        panel.plot(intensity, held.flops_per_second / 1e9, marker, markersize=6,
-                                   color=PHASE_COLOURS.get(piece, "#54a24b"))  # fmt: skip
-                        panel.annotate(f" {model.model} {piece}", (intensity, held.flops_per_second / 1e9),
-                                       fontsize=7.5, color=QUIET)  # fmt: skip
+                if finding is not None and cell.setup.label == label:
+                    _under_roof(panel, finding, marker)
         xs = [10 ** (exponent / 10) for exponent in range(-20, 31)]
         panel.plot(xs, [min(roof.flops_per_second, x * roof.bytes_per_second) / 1e9 for x in xs],
                    color=INK, linewidth=1.5)  # fmt: skip
@@ -131,4 +129,28 @@ def roofline(report: Report) -> Any:
         panel.set_yscale("log")
         panel.grid(color=GRID)
         _head(panel, label, "operations a byte", "billion operations a second")
+    _key(figure, report)
     return figure
+
+
+def _under_roof(panel: Any, finding: Finding, marker: str) -> None:
+    for piece, held in finding.bounds.items():
+        if held.flops_per_second > 0:
+            intensity = held.flops_per_second / held.bytes_per_second
+            panel.plot(intensity, held.flops_per_second / 1e9, marker, markersize=6,
+                       color=PIECE_COLOURS[piece], label=piece)  # fmt: skip
+
+
+def _key(figure: Any, report: Report) -> None:
+    """What the colours and the shapes under a roof say."""
+    from matplotlib.lines import Line2D
+
+    pairs = [(piece, "o", colour) for piece, colour in PIECE_COLOURS.items()]
+    pairs += [
+        (model.model, marker, INK) for model, marker in zip(report.models, MARKERS, strict=False)
+    ]
+    handles = [
+        Line2D([], [], marker=marker, color=colour, linestyle="", label=name)
+        for name, marker, colour in pairs
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=8, frameon=False, fontsize=9)

@@ -50,6 +50,21 @@ def test_seconds_are_of_training_alone(clock: Clock) -> None:
     assert clock.seconds > found.epochs[-1].trained_seconds + SCORING_SECONDS
 
 
+@pytest.mark.parametrize(
+    ("seconds", "compiled", "counted"),
+    [
+        ([9.0, 1.0, 2.0, 2.0], False, 2.0),
+        ([9.0], False, 9.0),
+        ([9.0], True, None),
+        ([9.0, 2.0], True, 2.0),
+        ([], False, None),
+    ],
+)
+def test_the_first_epoch_warms_up(seconds, compiled, counted) -> None:
+    epochs = [Epoch(each, each, 0.1) for each in seconds]
+    assert Course(Setup(Device("cpu", 1), compiled=compiled), epochs).epoch_seconds == counted
+
+
 def test_it_ends_when_its_time_is_used_up(clock: Clock) -> None:
     assert len(course(clock, 250.0, patience=99).epochs) == 3  # with the validation after each
 
