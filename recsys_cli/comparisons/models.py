@@ -113,6 +113,7 @@ def compare(contest: Contest, *, progress: Progress, draw: Draw | None = None) -
         DivergedError: All trials of the reference diverge.
         RecsysError: What stops a run.
     """
+    progress = NotesOnce(progress)  # every model reads the same data
     yardsticks, left_out = _yardsticks(contest, progress)
     if not (contest.folder / DEFINITION).exists():
         _check_first(contest, progress)
@@ -129,14 +130,14 @@ def _yardsticks(contest: Contest, progress: Progress) -> tuple[list[str], dict[s
     names, left_out = list(contest.yardsticks), {}
     heavy = YARDSTICKS[-1]
     if heavy in names:
-        split = preparation.load_and_split(contest.settings, progress=NotesOnce(progress))[1]
+        split = preparation.load_and_split(contest.settings, progress=progress)[1]
         if split.n_items > MOST_ITEMS:
             names[names.index(heavy)] = FOR_MANY_ITEMS
             left_out[heavy] = f"{FOR_MANY_ITEMS} stands for it among {split.n_items:,} items"
     for name in list(names):
         settings = config.load(_said(contest, name), contest.folders)
         try:
-            preparation.prepare(settings, progress=NotesOnce(progress))
+            preparation.prepare(settings, progress=progress)
         except ModelError as error:
             names.remove(name)
             left_out[name] = error.line
@@ -152,7 +153,7 @@ def _said(contest: Contest, yardstick: str) -> list[str]:
 def _check_first(contest: Contest, progress: Progress) -> None:
     """Refuse what cannot be had while nothing is written yet."""
     for plan in contest.searches.values():
-        ready = preparation.prepare(plan.settings, progress=NotesOnce(progress))
+        ready = preparation.prepare(plan.settings, progress=progress)
         if "valid" not in ready.parts:
             raise ConfigError(
                 f"split {ready.split.name} has no validation part, and models are tuned by one",
@@ -201,13 +202,12 @@ def _run(
     status: Status = "FAILED"
     try:
         found = _searched(contest, left_out, progress)
-        inside = NotesOnce(progress)
         entrants = [
-            _measured(contest, model, search.best.overrides, search, run_id, inside)
+            _measured(contest, model, search.best.overrides, search, run_id, progress)
             for model, search in found.items()
         ]
         entrants += [
-            _measured(contest, model, _said(contest, model), None, run_id, inside)
+            _measured(contest, model, _said(contest, model), None, run_id, progress)
             for model in yardsticks
         ]
         comparison = replace(

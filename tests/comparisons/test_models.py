@@ -40,11 +40,27 @@ pytestmark = pytest.mark.slow
 def unbroken(tmp_path_factory):
     """One comparison, from begin to end."""
     folder = tmp_path_factory.mktemp("unbroken")
-    return compare(contest(folder), progress=Silent()), folder
+    lines = Lines()
+    return compare(contest(folder), progress=lines), folder, lines.notes
+
+
+class Lines(Silent):
+    """Keeps the notes."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_what_every_model_reads_is_told_once(unbroken):
+    told = [note for note in unbroken[2] if note.startswith(("filter", "split"))]
+    assert len(told) == len(set(told)) > 0
 
 
 def test_all_are_in_one_table_and_the_tuned_ones_have_a_verdict(unbroken):
-    found, folder = unbroken
+    found, folder, _ = unbroken
 
     names = {each.model: each for each in found.standings}
     assert names.keys() == {"mf", "ials", "popularity", "recent_popularity", "ease"}
@@ -77,7 +93,7 @@ def test_cut_off_and_continued_it_ends_with_the_same_table(unbroken, tmp_path, m
 
 
 def test_another_comparison_under_the_same_name_is_refused(unbroken):
-    _, folder = unbroken
+    _, folder, _ = unbroken
     with pytest.raises(ConfigError, match="--name c was begun with other models"):
         compare(contest(folder, seeds=3), progress=Silent())
 
