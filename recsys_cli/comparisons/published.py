@@ -234,10 +234,12 @@ def _checks(table: Table, outcomes: Sequence[tuple[Row, list[Outcome]]]) -> list
             published,
             float(np.mean([outcome.metrics["test"][key] for outcome in of_row])),
             digits=table.digits,
-            tolerance=row.tolerance,
+            tolerance=tolerance,
         )
         for row, of_row in outcomes
-        for key, published in zip(table.metrics, row.published, strict=True)
+        for key, published, tolerance in zip(
+            table.metrics, row.published, row.tolerances, strict=True
+        )
         if published is not None
     ]
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from recsys_cli import catalogue, plain_yaml
 from recsys_cli.errors import ConfigError
 
+Tolerance = Annotated[float, Field(ge=0)]
+
 
 class Row(BaseModel):
     """One printed row.
@@ -23,7 +25,7 @@ class Row(BaseModel):
         overrides: Its settings.
         published: The printed numbers, in the order of the table's metrics; None where the row has none.
         tolerance: The largest difference that still counts as the same, beside half a printed digit; 0 = ours has the
-            printed digits.
+            printed digits. One for all metrics, or one for each.
         note: Why the tolerance is what it is, or what else one must know.
     """
 
@@ -32,8 +34,14 @@ class Row(BaseModel):
     model: str
     overrides: list[str] = []
     published: list[float | None]
-    tolerance: Annotated[float, Field(ge=0)]
+    tolerance: Tolerance | list[Tolerance]
     note: str = ""
+
+    @property
+    def tolerances(self) -> list[float]:
+        """That of each metric."""
+        one = self.tolerance
+        return one if isinstance(one, list) else [one] * len(self.published)
 
 
 class Table(BaseModel):
@@ -77,5 +85,10 @@ def read(name: str, config_dirs: Sequence[Path] = ()) -> Table:
             raise ConfigError(
                 f"{path}: {row.model} has {len(row.published)} numbers for {len(table.metrics)} metrics",
                 "give one for each, null where none is printed",
+            )
+        if len(row.tolerances) != len(table.metrics):
+            raise ConfigError(
+                f"{path}: {row.model} has {len(row.tolerances)} tolerances for {len(table.metrics)} metrics",
+                "give one for each, or one number for all",
             )
     return table

@@ -103,6 +103,13 @@ def test_every_row_is_run_and_is_the_mean_over_the_repeats(folder, tmp_path, mon
     assert found.notes == {"svd": "far"}
 
 
+def test_each_metric_may_have_a_tolerance_of_its_own(folder, tmp_path):
+    row = {"model": "baseline", "published": [0.0, 0.0], "tolerance": [0.2, 0]}
+    write(folder, rows=[row], counts={}, repeats=[])
+    found = run("mine", tmp_path, config_dirs=[folder])
+    assert [check.tolerance for check in found.checks] == [0.2, 0]
+
+
 def test_one_row_of_it(folder, tmp_path):
     write(folder, counts={})
     found = run("mine", tmp_path, config_dirs=[folder], only=["baseline"])

@@ -43,6 +43,10 @@ def test_a_table_is_read(folder):
         ({"digits": 0}, "digits: input should be greater than or equal to 1"),
         ({"metric": ["rmse"]}, "metric: extra inputs are not permitted"),
         ({"metrics": ["rmse"]}, "baseline has 2 numbers for 1 metrics"),
+        (
+            {"rows": [{"model": "svd", "published": [9, 9], "tolerance": [0.1]}]},
+            "svd has 1 tolerances for 2 metrics",
+        ),
         ({"rows": []}, "rows: list should have at least 1 item"),
     ],
 )
