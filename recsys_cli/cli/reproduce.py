@@ -12,9 +12,10 @@ from recsys_cli.catalogue import PUBLISHED
 from recsys_cli.cli import listing, options, output
 from recsys_cli.cli.completion import of_group
 from recsys_cli.cli.summary import HASH_SHOWN
+from recsys_cli.errors import ConfigError
 
 if TYPE_CHECKING:
-    from recsys_cli.comparisons.published import Check, Reproduction
+    from recsys_cli.comparisons.published_checks import Check, Reproduction
 
 MISSED = 1
 
@@ -45,6 +46,24 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
+    finished: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Train nothing: compare this finished run of a row; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep numbers, command, seeds and versions in this JSON file; its other rows stay.",
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
     config_dir: options.ConfigDir = None,
     as_json: options.Json = False,
     progress: options.Bars = None,
@@ -57,19 +76,35 @@ def reproduce(
     Example: recsys reproduce surprise-ml100k --only=svd
     """
     if name is None:
+        if finished or record:
+            raise ConfigError("--from and --record are for one table", "name it")
         listing.names(PUBLISHED, ("table", "what", "data", "source"), config_dir or ())
         return
+    if finished and (only or source):
+        raise ConfigError(
+            "--from says which runs: it goes without --only and --source", "leave them out"
+        )
     from recsys_cli.comparisons import published
     from recsys_cli.tracking.console import Console
 
-    found = published.reproduce(
-        name,
-        progress=Console(bars=progress),
-        only=only or (),
-        source=source,
-        overrides=overrides or (),
-        config_dirs=config_dir or (),
-    )
+    if finished:
+        found = published.compare_finished(
+            name,
+            finished,
+            record=record,
+            overrides=overrides or (),
+            config_dirs=config_dir or (),
+        )
+    else:
+        found = published.reproduce(
+            name,
+            progress=Console(bars=progress),
+            only=only or (),
+            source=source,
+            record=record,
+            overrides=overrides or (),
+            config_dirs=config_dir or (),
+        )
     if as_json:
         output.write(json.dumps(found.to_json()))
     else:

@@ -1,106 +1,31 @@
 """Published tables, run again: the same data, split and settings, and how far our numbers are from the printed ones.
 
-Every row is an ordinary experiment, recorded as such.
+Every row is an ordinary experiment, recorded as such. Runs that are finished already can be held to the table too.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import numpy as np
 
 from recsys_cli import __version__, catalogue
+from recsys_cli.comparisons import published_record
+from recsys_cli.comparisons.published_checks import Ran, Reproduction, found_by
+from recsys_cli.comparisons.published_record import difference
 from recsys_cli.comparisons.published_table import Row, Table, read
 from recsys_cli.config import Config, build, load
 from recsys_cli.errors import ConfigError, nearest
 from recsys_cli.experiment import run
 from recsys_cli.outcome import Outcome
 from recsys_cli.progress import NotesOnce, Progress
+from recsys_cli.runs import read_settings
 from recsys_cli.tracking.contract import Status, Tracker
+from recsys_cli.tracking.run_folder import open_run
 
-SPLIT = "split"  # what the counts of a split are filed under, in place of a model
 RESULT = "reproduce.json"
-EXACT = 1e-9  # of binary fractions, far below any printed digit
-
-
-@dataclass(frozen=True)
-class Check:
-    """One printed number and ours.
-
-    Attributes:
-        model: The row; `split` for a count.
-        metric: The column, or the name of the count.
-        published: As printed.
-        ours: In full.
-        digits: Printed digits behind the point.
-        tolerance: The largest difference that passes, beside half a printed digit; 0 = the printed digits themselves.
-    """
-
-    model: str
-    metric: str
-    published: float
-    ours: float
-    digits: int
-    tolerance: float
-
-    @property
-    def difference(self) -> float:
-        """Ours minus the published number."""
-        return self.ours - self.published
-
-    @property
-    def passed(self) -> bool:
-        """Whether ours is as near as the tolerance and the rounding of the published number allow."""
-        rounding = 0.5 * 10.0**-self.digits
-        return abs(self.difference) <= self.tolerance + rounding + EXACT
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self) | {"difference": self.difference, "passed": self.passed}
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """What running a table again found.
-
-    Attributes:
-        table: Its name.
-        title: What it is.
-        source: Who published it.
-        splits: The hash of each repeat's split, by its name.
-        checks: The counts of the split, then each number, row by row.
-        notes: By row.
-        run_id: The tracked run of the table.
-        run_ids: Those of the runs, by row.
-        logged_at: Where the runs are recorded.
-        how_to_open: The command that shows them.
-    """
-
-    table: str
-    title: str
-    source: str
-    splits: dict[str, str]
-    checks: list[Check]
-    notes: dict[str, str]
-    run_id: str
-    run_ids: dict[str, list[str]]
-    logged_at: str
-    how_to_open: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether every number was reached."""
-        return all(check.passed for check in self.checks)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, in the order of the fields."""
-        checks = [check.to_json() for check in self.checks]
-        return asdict(self) | {"checks": checks, "passed": self.passed}
 
 
 def reproduce(
@@ -109,6 +34,7 @@ def reproduce(
     progress: Progress,
     only: Sequence[str] = (),
     source: Path | None = None,
+    record: Path | None = None,
     overrides: Sequence[str] = (),
     config_dirs: Sequence[Path] = (),
 ) -> Reproduction:
@@ -119,20 +45,23 @@ def reproduce(
         progress: Shows how it goes on.
         only: Models whose rows are run; empty = all.
         source: A folder that holds the data set in a folder of its name; None = as the data set finds it.
+        record: A file that keeps what the rows came to; None = none.
         overrides: For every run, such as `tracking=none`.
         config_dirs: The user's own configuration folders.
 
     Raises:
-        ConfigError: No such table or row, or a setting that is wrong.
+        ConfigError: No such table or row, a setting that is wrong, or one that no record of the table may have.
         RecsysError: What stops an experiment.
     """
     table = read(name, config_dirs)
     rows = _chosen(table, only, name)
-    shared = [f"data={table.data}", *table.overrides, *overrides]
+    shared = [*overrides]
     if source is not None:
         shared.append(f"data.source={_quoted(source / (table.folder or table.data))}")
     # All rows are composed and checked before the first is run.
     runs = [(row, _runs(table, row, shared, config_dirs)) for row in rows]
+    if record is not None:
+        _expect_record(record, name, table, runs, config_dirs)
     tracker: Tracker = build(runs[0][1][0].tree["tracking"], key="tracking")
     run_id = tracker.start(
         name=f"reproduce {name}",
@@ -140,16 +69,23 @@ def reproduce(
         tags={
             "recsys.version": __version__,
             "recsys.published": name,
-            "recsys.overrides": " ".join(shared),
+            "recsys.overrides": " ".join([f"data={table.data}", *table.overrides, *shared]),
         },
         warn=progress.note,
     )
     status: Status = "FAILED"
     try:
-        outcomes = _run(name, runs, run_id, progress)
+        ran = _run(name, runs, run_id, progress)
         entry = catalogue.find(catalogue.PUBLISHED, name, config_dirs)
-        found = _found(entry, table, outcomes, tracker, run_id)
+        found = replace(
+            found_by(entry, table, ran),
+            run_id=run_id,
+            logged_at=tracker.location,
+            how_to_open=tracker.how_to_open,
+        )
         _record(found, tracker)
+        if record is not None:
+            published_record.keep(record, name, found.rows)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -157,6 +93,93 @@ def reproduce(
     finally:
         tracker.finish(status)
     return replace(found, logged_at=tracker.location)
+
+
+def compare_finished(
+    name: str,
+    named: Sequence[str],
+    *,
+    record: Path | None = None,
+    overrides: Sequence[str] = (),
+    config_dirs: Sequence[Path] = (),
+) -> Reproduction:
+    """Hold runs that are finished to a table, without training.
+
+    Args:
+        name: Of the table.
+        named: The runs: folders, or their names or ids in the folder of runs.
+        record: A file that keeps what the rows came to; None = none.
+        overrides: What the runs were told beside the table's settings; `root=DIR` says where they lie.
+        config_dirs: The user's own configuration folders.
+
+    Raises:
+        ConfigError: No such table, or a run that is none of its rows.
+        DataError: There is no such run, or it is not finished.
+        CheckpointError: It was changed.
+    """
+    table = read(name, config_dirs)
+    rows = [(row, _runs(table, row, overrides, config_dirs)) for row in table.rows]
+    if record is not None:
+        _expect_record(record, name, table, rows, config_dirs)
+    finished = {}
+    for each in named:
+        folder = open_run(each, Path(rows[0][1][0].tree["root"]))
+        config = read_settings(folder)
+        finished[each] = (config, Outcome.from_json(folder.recorded, folder.path))
+    ran = [taken for row, wanted in rows if (taken := _taken(row, wanted, finished))]
+    if finished:
+        each, (config, _) = next(iter(finished.items()))
+        raise ConfigError(f"--from {each}: {_stranger(name, config, rows)}", "name another run")
+    entry = catalogue.find(catalogue.PUBLISHED, name, config_dirs)
+    found = found_by(entry, table, ran)
+    if record is not None:
+        published_record.keep(record, name, found.rows)
+    return found
+
+
+def _taken(
+    row: Row, wanted: Sequence[Config], finished: dict[str, tuple[Config, Outcome]]
+) -> Ran | None:
+    """The runs of a row, taken out of those that are there; None where there is none of it."""
+    taken = []
+    for config in wanted:
+        fitting = [name for name, (here, _) in finished.items() if not difference(here, config)]
+        if fitting:
+            taken.append(finished.pop(fitting[0]))
+    if taken and len(taken) < len(wanted):
+        raise ConfigError(
+            f"{row.model} is the mean of {len(wanted)} runs and {len(taken)} of them are named",
+            "name the others too, each with --from",
+        )
+    return (row, [each[0] for each in taken], [each[1] for each in taken]) if taken else None
+
+
+def _stranger(name: str, config: Config, rows: Sequence[tuple[Row, list[Config]]]) -> str:
+    """Why a run is none of a table's."""
+    model = config.choices["model"]
+    for row, wanted in rows:
+        if row.model == model:
+            other = difference(config, wanted[0]) or "it is there already"
+            return f"is no run of {model} in {name}: {other}"
+    return f"the table {name} has no row for {model}"
+
+
+def _expect_record(
+    path: Path,
+    name: str,
+    table: Table,
+    runs: Sequence[tuple[Row, list[Config]]],
+    config_dirs: Sequence[Path],
+) -> None:
+    """Refuse to keep what other settings than the table's own would give, or where it cannot be kept."""
+    published_record.expect_place(path, name)
+    for row, configs in runs:
+        for config, own in zip(configs, _runs(table, row, [], config_dirs), strict=True):
+            if other := difference(config, own):
+                raise ConfigError(
+                    f"--record keeps what the table's own settings give, and {row.model} has {other}",
+                    "leave one of them out",
+                )
 
 
 def _chosen(table: Table, only: Sequence[str], name: str) -> list[Row]:
@@ -170,78 +193,29 @@ def _chosen(table: Table, only: Sequence[str], name: str) -> list[Row]:
 
 
 def _runs(
-    table: Table, row: Row, shared: Sequence[str], config_dirs: Sequence[Path]
+    table: Table, row: Row, overrides: Sequence[str], config_dirs: Sequence[Path]
 ) -> list[Config]:
-    own = [f"model={row.model}", *shared, *row.overrides]
+    """The settings of each run of a row, with these of the user's."""
+    own = [f"model={row.model}", f"data={table.data}", *table.overrides, *overrides, *row.overrides]
     return [load([*own, *repeat], config_dirs) for repeat in table.repeats or [[]]]
 
 
 def _run(
     name: str, runs: Sequence[tuple[Row, list[Config]]], parent_id: str, progress: Progress
-) -> list[tuple[Row, list[Outcome]]]:
+) -> list[Ran]:
     inside = NotesOnce(progress)
     total = sum(len(configs) for _, configs in runs)
-    outcomes = []
+    ran = []
     with progress.bar(f"reproduce {name}", total, "runs") as bar:
         for row, configs in runs:
-            of_row = []
+            outcomes = []
             for config in configs:
-                of_row.append(
+                outcomes.append(
                     run(config, run_dir=None, progress=inside, parent_id=parent_id or None)
                 )
                 bar.advance()
-            outcomes.append((row, of_row))
-    return outcomes
-
-
-def _found(
-    entry: catalogue.Entry,
-    table: Table,
-    outcomes: Sequence[tuple[Row, list[Outcome]]],
-    tracker: Tracker,
-    run_id: str,
-) -> Reproduction:
-    of_first = outcomes[0][1]
-    return Reproduction(
-        table=entry.name,
-        title=entry.title,
-        source=" | ".join(entry.notes[1:]),
-        splits={outcome.split: outcome.split_hash for outcome in of_first},
-        checks=[*_counts(table, of_first), *_checks(table, outcomes)],
-        notes={row.model: row.note for row, _ in outcomes if row.note},
-        run_id=run_id,
-        run_ids={row.model: [each.run_id for each in of_row] for row, of_row in outcomes},
-        logged_at=tracker.location,
-        how_to_open=tracker.how_to_open,
-    )
-
-
-def _counts(table: Table, outcomes: Sequence[Outcome]) -> list[Check]:
-    """The sizes of the split; a repeat that differs from the others shows as the one that is furthest off."""
-    checks = []
-    for key, published in table.counts.items():
-        found = [outcome.counts[key] for outcome in outcomes]
-        ours = max(found, key=lambda count: abs(count - published))
-        checks.append(Check(SPLIT, key, published, ours, digits=0, tolerance=0))
-    return checks
-
-
-def _checks(table: Table, outcomes: Sequence[tuple[Row, list[Outcome]]]) -> list[Check]:
-    return [
-        Check(
-            row.model,
-            key,
-            published,
-            float(np.mean([outcome.metrics["test"][key] for outcome in of_row])),
-            digits=table.digits,
-            tolerance=tolerance,
-        )
-        for row, of_row in outcomes
-        for key, published, tolerance in zip(
-            table.metrics, row.published, row.tolerances, strict=True
-        )
-        if published is not None
-    ]
+            ran.append((row, configs, outcomes))
+    return ran
 
 
 def _record(found: Reproduction, tracker: Tracker) -> None:

@@ -72,6 +72,19 @@ def test_all_numbers_reached_ends_with_0_and_json_is_one_object(call):
     assert 0 < told["checks"][1]["ours"] <= 1
 
 
+def test_a_finished_run_is_compared_without_training(call, tmp_path):
+    call("mine", "--only=popularity", "tracking=none", "device.threads=1")
+    (run,) = (path.parent for path in tmp_path.glob("runs/*/metrics.json"))
+    ended = call("mine", f"--from={run}", "--record=mine.json", "--json")
+    assert ended.code == 0
+    told, kept = json.loads(ended.out), json.loads((tmp_path / "mine.json").read_text())
+    assert [check["model"] for check in told["checks"]] == ["split", "popularity"]
+    assert kept["rows"] == told["rows"]
+    refused = call("mine", f"--from={run}", "--only=ease")
+    assert (refused.code, "--only" in refused.err) == (2, True)
+    assert call("--record=mine.json").code == 2
+
+
 def test_a_table_that_is_not_there(spawn, tmp_path):
     ended = spawn("reproduce", "recbole-ml1", cwd=tmp_path)
     assert ended.code == 2

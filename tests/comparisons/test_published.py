@@ -10,7 +10,9 @@ import yaml
 
 from recsys_cli import catalogue, config, experiment
 from recsys_cli.comparisons import published
-from recsys_cli.comparisons.published import Check, reproduce
+from recsys_cli.comparisons.published import compare_finished, reproduce
+from recsys_cli.comparisons.published_checks import Check, Reproduction
+from recsys_cli.comparisons.published_record import read as read_record
 from recsys_cli.comparisons.published_table import read
 from recsys_cli.errors import ConfigError
 from recsys_cli.progress import Silent
@@ -44,39 +46,14 @@ def write(folder: Path, **changed) -> None:
     path.write_text(f"# My table | demo | my paper\n{yaml.safe_dump(TABLE | changed)}")
 
 
-def run(name: str, root: Path, *overrides: str, **how) -> published.Reproduction:
+def run(name: str, root: Path, *overrides: str, **how) -> Reproduction:
     return reproduce(
         name, progress=Silent(), overrides=[*QUICK, f"root={root / 'runs'}", *overrides], **how
     )
 
 
-def checks(found: published.Reproduction) -> dict[tuple[str, str], Check]:
+def checks(found: Reproduction) -> dict[tuple[str, str], Check]:
     return {(check.model, check.metric): check for check in found.checks}
-
-
-@pytest.mark.parametrize(
-    ("ours", "tolerance", "passed"),
-    [
-        (0.12345, 0, True),
-        (0.1235, 0, True),
-        (0.12341, 0, False),
-        (0.12355, 0, True),
-        (0.1236, 0, False),
-        (0.1240, 0.0005, True),
-        (0.1241, 0.0005, False),
-        (0.1230, 0.0005, True),
-        (0.1229, 0.0005, False),
-    ],
-)
-def test_a_number_is_reached_by_its_printed_digits_and_the_tolerance(ours, tolerance, passed):
-    check = Check("m", "ndcg", 0.1235, ours, digits=4, tolerance=tolerance)
-    assert check.passed is passed
-    assert check.difference == pytest.approx(ours - 0.1235)
-
-
-def test_a_count_is_reached_exactly():
-    assert Check("split", "users", 20, 20, digits=0, tolerance=0).passed
-    assert not Check("split", "users", 20, 21, digits=0, tolerance=0).passed
 
 
 def test_every_row_is_run_and_is_the_mean_over_the_repeats(folder, tmp_path, monkeypatch):
@@ -200,6 +177,55 @@ def test_the_data_is_looked_for_in_the_folder_that_is_named(tmp_path, monkeypatc
     assert r"data.source='/my data/it\'s/ml-1m'" in seen[1]
     value = config.parse([seen[1][-1]])[0].value()
     assert str(value) == "/my data/it's/ml-1m"
+
+
+def runs_of(root: Path) -> list[str]:
+    return [str(path.parent) for path in sorted((root / "runs").glob("*/metrics.json"))]
+
+
+def test_a_row_is_kept_with_all_that_runs_it_again(folder, tmp_path):
+    found = run("mine", tmp_path, config_dirs=[folder], only=["svd"], record=tmp_path / "mine.json")
+    record = read_record(tmp_path / "mine.json")
+    assert (record.table, list(record.rows)) == ("mine", ["svd"])
+    row = record.rows["svd"]
+    assert row == found.rows["svd"]
+    assert row.command == "recsys reproduce mine --only=svd"
+    assert [each.seed for each in row.runs] == [0, 3]
+    assert len({each.split_hash for each in row.runs}) == 2
+    rmse = [each.metrics["rmse"] for each in row.runs]
+    assert sum(rmse) / 2 == pytest.approx(checks(found)["svd", "rmse"].ours)
+    assert {"version", "torch", "numpy", "threads"} <= row.runs[0].environment.keys()
+
+
+def test_finished_runs_are_compared_and_kept_as_if_just_trained(folder, tmp_path):
+    trained = run("mine", tmp_path, config_dirs=[folder], only=["svd"], record=tmp_path / "a.json")
+    named = runs_of(tmp_path)
+    found = compare_finished("mine", named[::-1], record=tmp_path / "b.json", config_dirs=[folder])
+    assert (found.checks, found.rows, found.splits) == (
+        trained.checks,
+        trained.rows,
+        trained.splits,
+    )
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    with pytest.raises(ConfigError, match="svd is the mean of 2 runs and 1 of them are named"):
+        compare_finished("mine", named[:1], config_dirs=[folder])
+
+
+def test_a_run_that_is_none_of_the_rows_is_refused(folder, tmp_path):
+    run("mine", tmp_path, "model.epochs=3", config_dirs=[folder], only=["svd"])
+    with pytest.raises(ConfigError, match=r"no run of svd in mine: model\.epochs=3, not 20"):
+        compare_finished("mine", runs_of(tmp_path), config_dirs=[folder])
+    write(folder, rows=TABLE["rows"][:1])
+    with pytest.raises(ConfigError, match="the table mine has no row for svd"):
+        compare_finished("mine", runs_of(tmp_path), config_dirs=[folder])
+
+
+def test_no_record_is_kept_of_other_settings_than_the_tables(folder, tmp_path):
+    record = tmp_path / "mine.json"
+    with pytest.raises(ConfigError, match=r"svd has model\.epochs=3, not 20"):
+        run("mine", tmp_path, "model.epochs=3", config_dirs=[folder], only=["svd"], record=record)
+    assert not record.exists()
+    assert not (tmp_path / "runs").exists()
 
 
 TABLES = catalogue.names(catalogue.PUBLISHED)
