@@ -130,7 +130,7 @@ def bind(
         if setting not in parameters:
             raise ConfigError(
                 f"{key}.{setting} is not a setting of {name}",
-                nearest(setting, [p for p in settings if p in parameters]),
+                nearest(setting, [p for p in parameters if p in settings or p not in RUNTIME]),
             )
     supplied = {*settings, *(RUNTIME if runtime is None else runtime)}
     for parameter in parameters.values():

@@ -146,7 +146,7 @@ def _plain(composed: DictConfig) -> dict[str, Any]:
 
 def _explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[Path]) -> NoReturn:
     """Raise the same error in one line, with the nearest name that exists."""
-    text = _first_line(error)
+    text = _first_line(error).rstrip(".")
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         raise ConfigError(

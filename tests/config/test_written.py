@@ -45,33 +45,42 @@ def test_every_chosen_setting_survives_the_file(tmp_path, group):
 
 
 BAD = {
-    "a class of another package": ("recsys_cli.models.first_try.mf.MF", "os.system", "_target_"),
+    "a class of another package": ("recsys_cli.models.first_try.mf.MF", "os.system", "model._target_: 'os.system' is none of ours for a model, and in none of the packages that you allow (none); name your own package with --allow-package"),
     "a function that is imported": (
         "recsys_cli.models.first_try.mf.MF",
         "recsys_cli.config.binding.importlib.import_module",
-        "_target_",
+        "model._target_: 'recsys_cli.config.binding.importlib.import_module' is none of ours for a model, and in none of the packages that you allow (none); name your own package with --allow-package",
     ),
-    "a resolver": ("root: runs", "root: ${oc.env:HOME}", "left to resolve"),
-    "a reference": ("root: runs", "root: ${seed}", "left to resolve"),
-    "an unknown setting": ("rank: 64", "rnak: 64", "model.rnak"),
-    "a value out of range": ("rank: 64", "rank: 0", "model.rank=0"),
-    "text for a number": ("rank: 64", "rank: '64'", "model.rank='64'"),
-    "not a number": ("seed: 0", "seed: .nan", "seed"),
-    "a missing group": ("tracking:", "+tracking:", "no tracking is chosen"),
-    "an alias of itself": ("root: runs", "root: &a [*a]", "for itself"),
-    "a Python object": ("root: runs", "root: !!python/object/apply:os.system [true]", "has the tag"),
-    "a key twice": ("seed: 0", "seed: 0\nseed: 1", "seed is given twice"),
-    "broken YAML": ("root: runs", "root: [", "cannot be read"),
-    "a key that is no text": ("root: runs", "root: runs\n7: x", "by name"),
+    "a resolver": ("root: runs", "root: ${oc.env:HOME}", "{file}: root: '${oc.env:HOME}' is left to resolve; write the value"),
+    "a reference": ("root: runs", "root: ${seed}", "{file}: root: '${seed}' is left to resolve; write the value"),
+    "an unknown setting": ("rank: 64", "rnak: 64", "model.rnak is not a setting of MF; did you mean 'rank'? (there are: biases, init_sd, l2, loss, negatives, rank)"),
+    "a value out of range": ("rank: 64", "rank: 0", "model.rank=0: input should be greater than or equal to 1; it takes a whole number in [1, 4096]"),
+    "text for a number": ("rank: 64", "rank: '64'", "model.rank='64': text is not a value of it; it takes a whole number in [1, 4096]"),
+    "not a number": ("seed: 0", "seed: .nan", "seed=nan: input should be a finite number; it takes a whole number in [0, 9223372036854775807]"),
+    "a missing group": ("tracking:", "+tracking:", "no tracking is chosen; give tracking=NAME: mlflow, none"),
+    "an alias of itself": ("root: runs", "root: &a [*a]", "{file}: line {root}: *a stands for nothing, or for itself; write plain values"),
+    "a Python object": ("root: runs", "root: !!python/object/apply:os.system [true]", "{file}: line {root}: has the tag tag:yaml.org,2002:python/object/apply:os.system; write plain values"),
+    "a key twice": ("seed: 0", "seed: 0\nseed: 1", "{file}: line {end}: seed is given twice; give it once"),
+    "broken YAML": ("root: runs", "root: [", "{file}: cannot be read: line {end}, column 1: expected ',' or ']', but got '<stream end>'; mend the YAML"),
+    "a key that is no text": ("root: runs", "root: runs\n7: x", "{file}: expected settings by name; train again"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_the_command_line_would_refuse_is_refused(written, name):
     old, new, message = BAD[name]
-    with pytest.raises(ConfigError, match=message) as caught:
-        config.from_file(written(old, new), CHOICES)
-    assert "\n" not in caught.value.line
+    lines = written().read_text().splitlines()
+    file = written(old, new)
+    with pytest.raises(ConfigError) as caught:
+        config.from_file(file, CHOICES)
+    places = {
+        "{file}": str(file),
+        "{root}": f"{lines.index('root: runs') + 1}",
+        "{end}": f"{len(lines) + 1}",
+    }
+    for name, place in places.items():
+        message = message.replace(name, place)
+    assert caught.value.line == message
 
 
 @pytest.mark.parametrize(
