@@ -38,9 +38,12 @@ class Preset(BaseModel):
     """A comparison as a file: `comparison/NAME.yaml` in a configuration folder.
 
     Attributes:
-        models: What is tuned and compared.
+        models: What is tuned and compared: models, or names of variants.
+        variants: Name of a variant -> the settings that make it one, its model among them.
+        yardsticks: Models or variants with nothing to tune that stand beside the usual ones.
+        on: Data set -> variant -> settings in place of the variant's own, where the data has other columns.
         overrides: Settings that all have in common: data, split, filter.
-        spaces: Model -> what is searched instead of its ready space.
+        spaces: Model or variant -> what is searched instead of its model's ready space.
         reference: The one that the others are set against.
         trials: Of each search, at most; None = 10, or as many as the budget lets begin.
         budget: Training time of each search, such as 10m; empty = no limit.
@@ -50,12 +53,22 @@ class Preset(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     models: Annotated[list[str], Field(min_length=1)]
+    variants: dict[str, list[str]] = {}
+    yardsticks: list[str] = []
+    on: dict[str, dict[str, list[str]]] = {}
     overrides: list[str] = []
     spaces: dict[str, list[str]] = {}
     reference: str = ""
     trials: Annotated[int, Field(ge=1)] | None = None
     budget: str = ""
     seeds: Annotated[int, Field(ge=1)] = SEEDS
+
+    def settings_of(self, name: str, data: str) -> list[str]:
+        """What makes a model or variant what it is, on a data set; its model comes first."""
+        own = self.variants.get(name, [f"model={name}"])
+        instead = self.on.get(data, {}).get(name, [])
+        keys = {text.split("=")[0] for text in instead}
+        return [*(text for text in own if text.split("=")[0] not in keys), *instead]
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ class Contest:
         name: That of its folder.
         settings: Those of the first model as its file has them: data, split and rules are the same for all.
         searches: Model -> its search, in the order of the table.
-        yardsticks: Models without a search, as their files have them.
+        yardsticks: Model or variant without a search -> what it is told; a model is as its file has it.
         reference: The model that the others are set against.
         metrics: Keys that are compared; the first is the one that is tuned for.
         seeds: With which each best setting is trained.
@@ -77,7 +90,7 @@ class Contest:
     name: str
     settings: Config
     searches: dict[str, Plan]
-    yardsticks: tuple[str, ...]
+    yardsticks: dict[str, tuple[str, ...]]
     reference: str
     metrics: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -108,7 +121,7 @@ class Contest:
         }
         return {
             "searches": searched,
-            "yardsticks": list(self.yardsticks),
+            "yardsticks": {name: list(said) for name, said in self.yardsticks.items()},
             "reference": self.reference,
             "metrics": list(self.metrics),
             "seeds": list(self.seeds),
@@ -157,23 +170,25 @@ def make_contest(
         )
     said = _over(preset.overrides, overrides, config_dirs)
     common = _common(said, config_dirs)
-    seed = load([f"model={models[0]}", *common], config_dirs).tree["seed"]
+    plain = load(common, config_dirs)
+    seed, data = plain.tree["seed"], plain.choices["data"]
     name = (
         name or f"{'-'.join(models)[:60]}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     )
-    searches = {
-        model: _search(
-            _searched([f"model={model}", *said], model, preset, config_dirs),
-            preset,
-            f"{name}-{model}",
-            config_dirs,
-        )
-        for model in models
-    }
+    searches = {}
+    for model in models:
+        own = preset.settings_of(model, data)
+        told = [*own, *_without(said, own, config_dirs)]  # what makes a variant stays
+        told = _searched(told, model, preset, config_dirs)
+        searches[model] = _search(told, preset, f"{name}-{model}", config_dirs)
     first = searches[models[0]].settings
-    yardsticks = tuple(model for model in YARDSTICKS if model not in models)
+    yardsticks = {
+        model: (*preset.settings_of(model, data), *common)
+        for model in dict.fromkeys([*YARDSTICKS, *preset.yardsticks])
+        if model not in models
+    }
     others = [plan.settings for plan in searches.values()]
-    others += [load([f"model={model}", *common], config_dirs) for model in yardsticks]
+    others += [load(told, config_dirs) for told in yardsticks.values()]
     for other in others:
         _same_question(first, other)
     primary = str(first.tree["evaluation"]["primary"])
@@ -194,8 +209,10 @@ def _searched(
     said: list[str], model: str, preset: Preset, config_dirs: Sequence[Path]
 ) -> list[str]:
     """What is said to a model, with what is searched: by the file, else its ready space."""
-    own = preset.spaces.get(model)
-    return with_ready(said, model, config_dirs) if own is None else [*said, *own]
+    space = preset.spaces.get(model)
+    if space is not None:
+        return [*said, *space]
+    return with_ready(said, said[0].removeprefix("model="), config_dirs)
 
 
 def _search(overrides: list[str], preset: Preset, name: str, config_dirs: Sequence[Path]) -> Plan:
@@ -216,9 +233,14 @@ def _search(overrides: list[str], preset: Preset, name: str, config_dirs: Sequen
 
 def _over(kept: Sequence[str], typed: Sequence[str], config_dirs: Sequence[Path]) -> list[str]:
     """Overrides of a file, but for those whose key was typed too, then what was typed."""
-    keys = {override.key_or_group for override in parse(typed, config_dirs)}
-    pairs = zip(kept, parse(kept, config_dirs), strict=True)
-    return [*(text for text, override in pairs if override.key_or_group not in keys), *typed]
+    return [*_without(kept, typed, config_dirs), *typed]
+
+
+def _without(some: Sequence[str], others: Sequence[str], config_dirs: Sequence[Path]) -> list[str]:
+    """Those of some overrides whose key is in none of the others."""
+    keys = {override.key_or_group for override in parse(others, config_dirs)}
+    pairs = zip(some, parse(some, config_dirs), strict=True)
+    return [text for text, override in pairs if override.key_or_group not in keys]
 
 
 def _common(overrides: Sequence[str], config_dirs: Sequence[Path]) -> list[str]:

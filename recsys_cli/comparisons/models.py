@@ -125,29 +125,27 @@ def compare(contest: Contest, *, progress: Progress, draw: Draw | None = None) -
         return _run(contest, yardsticks, left_out, progress, draw)
 
 
-def _yardsticks(contest: Contest, progress: Progress) -> tuple[list[str], dict[str, str]]:
-    """The models beside the tuned ones, and why some are not there."""
-    names, left_out = list(contest.yardsticks), {}
+def _yardsticks(
+    contest: Contest, progress: Progress
+) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """The models beside the tuned ones with what they are told, and why some are not there."""
+    told, left_out = dict(contest.yardsticks), {}
     heavy = YARDSTICKS[-1]
-    if heavy in names:
+    if heavy in told:
         split = preparation.load_and_split(contest.settings, progress=progress)[1]
         if split.n_items > MOST_ITEMS:
-            names[names.index(heavy)] = FOR_MANY_ITEMS
+            del told[heavy]
+            told[FOR_MANY_ITEMS] = (f"model={FOR_MANY_ITEMS}", *contest.overrides)
             left_out[heavy] = f"{FOR_MANY_ITEMS} stands for it among {split.n_items:,} items"
-    for name in list(names):
-        settings = config.load(_said(contest, name), contest.folders)
+    for name, said in list(told.items()):
         try:
-            preparation.prepare(settings, progress=progress)
+            preparation.prepare(config.load(said, contest.folders), progress=progress)
         except ModelError as error:
-            names.remove(name)
+            del told[name]
             left_out[name] = error.line
     for name, why in left_out.items():
         progress.note(f"{name} is not in the table: {why}")
-    return names, left_out
-
-
-def _said(contest: Contest, yardstick: str) -> list[str]:
-    return [f"model={yardstick}", *contest.overrides]
+    return told, left_out
 
 
 def _check_first(contest: Contest, progress: Progress) -> None:
@@ -186,7 +184,7 @@ def _held(contest: Contest) -> Iterator[None]:
 
 def _run(
     contest: Contest,
-    yardsticks: Sequence[str],
+    yardsticks: Mapping[str, Sequence[str]],
     left_out: dict[str, str],
     progress: Progress,
     draw: Draw | None,
@@ -207,8 +205,8 @@ def _run(
             for model, search in found.items()
         ]
         entrants += [
-            _measured(contest, model, _said(contest, model), None, run_id, progress)
-            for model in yardsticks
+            _measured(contest, model, said, None, run_id, progress)
+            for model, said in yardsticks.items()
         ]
         comparison = replace(
             _judged(contest, entrants, left_out),

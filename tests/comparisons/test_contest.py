@@ -40,8 +40,8 @@ def test_a_budget_stands_instead_of_a_number_of_trials():
 
 
 def test_simple_models_stand_beside_the_tuned_ones_unless_they_are_tuned_themselves():
-    assert contest().yardsticks == ("popularity", "recent_popularity", "ease")
-    assert contest(["mf", "ease"]).yardsticks == ("popularity", "recent_popularity")
+    assert list(contest().yardsticks) == ["popularity", "recent_popularity", "ease"]
+    assert list(contest(["mf", "ease"]).yardsticks) == ["popularity", "recent_popularity"]
 
 
 def test_settings_of_models_and_trainers_go_to_the_tuned_models_only():
@@ -50,6 +50,39 @@ def test_settings_of_models_and_trainers_go_to_the_tuned_models_only():
     assert "trainer.epochs=3" in made.searches["mf"].space.fixed
     assert "trainer.epochs=3" not in made.overrides
     assert "data.events=2000" in made.overrides
+
+
+VARIANTS = {
+    "plain": ["model=seq", "model.context=[]"],
+    "timed": ["model=seq", "model.context=[hour]"],
+}
+
+
+def test_a_variant_is_a_model_with_settings_and_searched_in_the_same_space_as_its_model():
+    kept = Preset(models=["plain", "timed"], variants=VARIANTS, trials=2)
+    made = make_contest(kept, [*BASE, "model.context=[gap]", "model.dim=8"], name="c")
+
+    plain, timed = made.searches.values()
+    assert [p.settings.tree["model"]["context"] for p in (plain, timed)] == [[], ["hour"]]
+    assert [p.settings.tree["model"]["dim"] for p in (plain, timed)] == [8, 8]
+    assert plain.space.axes == timed.space.axes
+    assert (made.reference, plain.settings.choices["model"]) == ("plain", "seq")
+    assert (made.run_folder("timed", 0).name, plain.name) == ("timed-seed-0", "c-plain")
+
+
+def test_a_variant_may_be_another_on_another_data_set_and_stand_there_to_be_beaten():
+    kept = Preset(
+        models=["plain", "timed"],
+        variants=VARIANTS | {"slow": ["model=recent_popularity", "model.window_days=99"]},
+        yardsticks=["slow"],
+        on={"demo": {"timed": ["model.context=[weekday]"], "slow": ["model.window_days=9"]}},
+        trials=2,
+    )
+    made = make_contest(kept, BASE, name="c")
+    assert made.searches["timed"].settings.tree["model"]["context"] == ["weekday"]
+    assert made.yardsticks["slow"][:2] == ("model=recent_popularity", "model.window_days=9")
+    elsewhere = make_contest(kept, ["tracking=none"], name="c")
+    assert elsewhere.searches["timed"].settings.tree["model"]["context"] == ["hour"]
 
 
 def test_seeds_are_counted_from_the_one_that_was_said():
@@ -76,7 +109,7 @@ def test_what_changes_the_numbers_changes_the_definition():
         contest(),
         replace(made, seeds=(0, 1)),
         replace(made, reference="deep"),
-        replace(made, yardsticks=()),
+        replace(made, yardsticks={}),
         contest(trials=1),
         contest(overrides=[*BASE, "data.events=2000"]),
         contest(spaces=SPACES | {"mf": ["model.rank=8,32"]}),

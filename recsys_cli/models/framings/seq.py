@@ -7,6 +7,7 @@ context in recurrent recommender systems", 2018), and a softmax over all items (
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -33,6 +34,8 @@ class Seq(nn.Module):
         dropout: Share of the GRU's inputs and outputs that is dropped in training.
         context: What the moments tell: `gap` since the event before, `weekday`, `hour` (UTC); [] for none.
         history_length: Most events of a history that are read, the latest ones.
+        shuffled: Whether the items of a history change places by chance, in training and after it: a control, which
+            shows what their order is worth. The moments stay where they are.
         softmax: What the next item is told from in training: `full` = all items, `sampled` = a draw of some, `auto` =
             all of a catalogue of up to 10,000 items and a draw of a larger one.
         n_negatives: Items in a draw, which all positions of a step share.
@@ -52,12 +55,13 @@ class Seq(nn.Module):
         dropout: Annotated[float, Ge(0), Lt(1)],
         context: list[ContextName],
         history_length: Annotated[int, Ge(1), Le(10_000)],
+        shuffled: bool,
         softmax: Literal["auto", "full", "sampled"],
         n_negatives: Annotated[int, Ge(1), Le(1_000_000)],
     ) -> None:
         super().__init__()
         self.reads = frozenset({"items", "times", "now"} if context else {"items"})
-        self.history_length = history_length
+        self.history_length, self.shuffled = history_length, shuffled
         full = n_items <= MOST_ITEMS_OF_A_FULL_SOFTMAX if softmax == "auto" else softmax == "full"
         self.negatives = None if full else n_negatives
         self.items = nn.Parameter(torch.empty(n_items, dim).normal_(std=dim**-0.5))
@@ -79,6 +83,8 @@ class Seq(nn.Module):
 
     def loss(self, batch: Sequences) -> Float[Tensor, ""]:
         """Mean softmax loss of the next item at every position."""
+        if self.shuffled:
+            batch = shuffled(batch)
         items, real = batch.items.T, batch.real.T
         times, now = (None if c is None else c.T for c in (batch.times, batch.now))
         at = real.flatten().nonzero().squeeze(1)
@@ -110,6 +116,8 @@ class Seq(nn.Module):
         position = torch.arange(real.shape[1], device=real.device)
         at = (position + real.shape[1] - lengths[:, None]).clamp(max=real.shape[1] - 1)
         items = queries.items.gather(1, at).clamp(min=0)
+        if self.shuffled:
+            items = _in_some_order(items, lengths)
         times = None if queries.times is None else queries.times.gather(1, at)
         last = (lengths - 1).clamp(min=0)
         states = self._states(items.T, None if times is None else times.T)
@@ -127,3 +135,22 @@ class Seq(nn.Module):
         inputs = self.event_cross(take_rows(self.items, items), times, before)
         states: Tensor = self.gru(self.dropout(inputs))[0]
         return states
+
+
+def shuffled(batch: Sequences) -> Sequences:
+    """The windows with their items, that of the last target among them, in an order drawn anew."""
+    items = torch.cat([batch.items[:, :1], batch.targets], 1)
+    real = torch.cat([batch.real[:, :1], batch.real], 1)
+    places = torch.rand(items.shape, device=items.device) + ~real  # what is padded stays behind
+    items = items.gather(1, places.argsort(1))
+    return replace(batch, items=items[:, :-1] * batch.real, targets=items[:, 1:] * batch.real)
+
+
+def _in_some_order(
+    items: Int64[Tensor, "batch length"], lengths: Int64[Tensor, " batch"]
+) -> Int64[Tensor, "batch length"]:
+    """Histories padded on the right, in an order that tells nothing of when: the same for the same items."""
+    keys = items * 2_654_435_761 % 2**32  # Knuth's multiplicative hash
+    position = torch.arange(items.shape[1], device=items.device)
+    keys = torch.where(position < lengths[:, None], keys, 2**32)
+    return items.gather(1, keys.argsort(stable=True))

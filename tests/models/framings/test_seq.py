@@ -7,7 +7,7 @@ import torch
 
 from recsys_cli.data.batches import Negatives, Sequences
 from recsys_cli.data.queries import Queries
-from recsys_cli.models.framings.seq import Seq
+from recsys_cli.models.framings.seq import Seq, shuffled
 
 N_ITEMS = 11
 
@@ -18,6 +18,7 @@ def make(context=("gap", "weekday", "hour"), **settings) -> Seq:
         "hidden": 5,
         "dropout": 0.0,
         "history_length": 10,
+        "shuffled": False,
         "softmax": "auto",
         "n_negatives": 4,
     }
@@ -123,6 +124,7 @@ def test_the_target_does_not_leak_into_its_own_query():
 )
 def test_the_catalogues_size_or_the_setting_says_what_is_compared(n_items, softmax, drawn):
     given = {"dim": 2, "hidden": 2, "dropout": 0.0, "context": [], "history_length": 3}
+    given["shuffled"] = False
     model = Seq(n_items=n_items, softmax=softmax, n_negatives=4, **given)
     assert model.negatives == drawn
     words = "over all" if drawn is None else "the next item and 4 of"
@@ -150,3 +152,29 @@ def test_negatives_of_a_batch_take_the_place_of_the_catalogue():
         scores = model.score(Queries(items=columns["items"][:, :length]))[0, [target, 7]]
         expected.append(-scores.log_softmax(0)[0].item())
     assert loss(one) == pytest.approx(sum(expected) / 2, abs=1e-6)
+
+
+def test_a_shuffled_history_is_the_same_in_any_order_and_no_other(queries):
+    model = make(context=[], shuffled=True)
+    scores = model.score(Queries(items=queries.items))
+    turned = Queries(items=torch.tensor([[-1, -1, 4, 3], [3, 1, 4, 2], [-1, -1, -1, -1]]))
+    assert torch.equal(model.score(turned), scores)
+    assert not torch.equal(scores[0], scores[1])
+    in_order = make(context=[])
+    in_order.load_state_dict(model.state_dict())
+    assert not torch.equal(in_order.score(turned)[0], in_order.score(queries)[0])
+
+
+def test_shuffled_windows_hold_the_same_items_and_predict_what_comes_next_in_them():
+    items = torch.tensor([[1, 5, 2], [7, 0, 0]])
+    targets = torch.tensor([[5, 2, 9], [3, 0, 0]])
+    real = torch.tensor([[True, True, True], [True, False, False]])
+    orders = set()
+    for _ in range(100):
+        batch = shuffled(Sequences(items=items, times=None, targets=targets, now=None, real=real))
+        whole = torch.cat([batch.items[:, :1], batch.targets], 1)
+        assert torch.equal(whole[:, 1:-1] * real[:, 1:], batch.items[:, 1:])
+        assert [sorted(row) for row in whole.tolist()] == [[1, 2, 5, 9], [0, 0, 3, 7]]
+        assert set(whole[1, :2].tolist()) == {3, 7}
+        orders.add(tuple(whole[0].tolist()))
+    assert len(orders) > 12
