@@ -162,8 +162,8 @@ class _Measure:
             self._sizes[anchor] = self._values - before
 
     def _refused(self, event: yaml.Event, problem: str) -> ConfigError:
-        line = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
-        return ConfigError(f"{self._path}: {line}{problem}", "write plain values")
+        line = event.start_mark.line + 1
+        return ConfigError(f"{self._path}: line {line}: {problem}", "write plain values")
 
 
 def _refuse_repeats(path: Path, node: yaml.Node | None) -> None:
