@@ -5,8 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from recsys_cli.tracking.under_way import CHECKPOINT, LOCK
+from tests.moments import module_with
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 QUIET = ["--no-progress", "--json"]
@@ -31,9 +30,10 @@ FILES = {
 }  # fmt: skip
 
 
-def start(folder: Path, *said: str) -> subprocess.Popen[str]:
+def start(folder: Path, *said: str, moment: str = "") -> subprocess.Popen[str]:
+    """A training, in which something happens at a moment."""
     return subprocess.Popen(
-        [sys.executable, "-m", "recsys_cli", "train", *said],
+        [*module_with("recsys_cli", moment), "train", *said],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY), "RECSYS_CACHE": str(folder / "cache")},
         stdout=subprocess.PIPE,
@@ -43,7 +43,7 @@ def start(folder: Path, *said: str) -> subprocess.Popen[str]:
 
 
 def ended(run: subprocess.Popen[str]) -> dict[str, Any]:
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=300)
     assert run.returncode == 0, err
     return dict(json.loads(out))
 
@@ -81,35 +81,33 @@ def saves(folder: Path) -> int:
     return max((int(number) for number in numbers), default=0)
 
 
-def kill_after(run: subprocess.Popen[str], folder: Path, *, more: int, delay: float) -> bool:
-    """Kill a run when it has saved so many times more; false where it ended before."""
-    before = saves(folder)
-    while run.poll() is None and saves(folder) < before + more:
-        time.sleep(0.002)
-    time.sleep(delay)
-    alive = run.poll() is None
-    if alive:
-        run.kill()
-    run.communicate(timeout=30)
-    return alive
+def end_of(run: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code and what was said."""
+    out, err = run.communicate(timeout=300)
+    return run.returncode, out, err
 
 
-def check_kills(folder: Path, said: list[str], chance: random.Random, *, kills: int) -> int:
-    """A run that is killed so many times ends as one that is not; how many kills came before its end."""
+def at_epoch(number: int, sent: int) -> str:
+    """The moment at which the n-th epoch of a process is about to be on disk, and the signal that it then gets."""
+    return f"before('fsync', 'history.jsonl', signalled({int(sent)}), nth={number})"
+
+
+def check_kills(folder: Path, said: list[str], chance: random.Random, *, kills: int) -> None:
+    """A run that is killed so many times, each time at some write to the disk, ends as one that is not."""
     whole = result(ended(start(folder, *said, "--run-dir=whole")), folder / "whole")
-    arguments, done = [*said, "--run-dir=broken", "--resume=auto"], 0
+    arguments = [*said, "--run-dir=broken", "--resume=auto"]
     for _ in range(kills):
-        run = start(folder, *arguments)
-        more, delay = chance.randrange(8), chance.random() * 0.05
-        done += kill_after(run, folder / "broken", more=more, delay=delay)
+        moment = f"before('fsync', '', die, nth={chance.randrange(5, 45)})"
+        code, _, err = end_of(start(folder, *arguments, moment=moment))
+        assert code == -signal.SIGKILL, err
+    assert saves(folder / "broken") > 0
     broken = result(ended(start(folder, *arguments)), folder / "broken")
     assert broken == whole
     assert broken["files"] == FILES
-    return done
 
 
 def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path):
-    assert check_kills(tmp_path, often("seq", epochs=6), random.Random(1), kills=3) == 3
+    check_kills(tmp_path, often("seq", epochs=6), random.Random(1), kills=3)
 
 
 @pytest.mark.slow
@@ -117,11 +115,8 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path):
 def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, sent, code):
     """It would not have saved before its end, and goes on with its own settings."""
     said = [*SMALL, "--tracking=none", *SAID["mf"], "trainer.epochs=60"]
-    run = start(tmp_path, *said, "--run-dir=run")
-    wait_for_epochs(run, tmp_path / "run", 2)
-    run.send_signal(sent)
-    out, err = run.communicate(timeout=60)
-    assert (run.returncode, out) == (code, ""), err
+    status, out, err = end_of(start(tmp_path, *said, "--run-dir=run", moment=at_epoch(2, sent)))
+    assert (status, out) == (code, ""), err
     assert err.splitlines()[-2:] == [
         "go on with: recsys train --resume=run", "recsys: interrupted"
     ]  # fmt: skip
@@ -130,13 +125,6 @@ def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, sent, code):
     broken = result(ended(start(tmp_path, *QUIET, "--resume=run")), tmp_path / "run")
     whole = result(ended(start(tmp_path, *said, "--run-dir=whole")), tmp_path / "whole")
     assert broken == whole
-
-
-def wait_for_epochs(run: subprocess.Popen[str], folder: Path, epochs: int) -> None:
-    history = folder / "history.jsonl"
-    while not history.exists() or history.read_bytes().count(b"\n") < epochs:
-        assert run.poll() is None, run.communicate()[1]
-        time.sleep(0.005)
 
 
 def tracked(folder: Path) -> list[Any]:
@@ -159,11 +147,9 @@ def tracked(folder: Path) -> list[Any]:
 def test_one_tracked_run_has_every_epoch_once(tmp_path, sent):
     said = [*SMALL, *OFTEN, "--tracking=mlflow", *SAID["mf"], "trainer.epochs=60", "tracking.flush_seconds=0"]  # fmt: skip
     arguments = [*said, "--run-dir=run", "--resume=auto"]
-    for epochs in (2, 8, 14):
-        run = start(tmp_path, *arguments)
-        wait_for_epochs(run, tmp_path / "run", epochs)
-        run.send_signal(sent)
-        run.communicate(timeout=60)
+    for epochs in (2, 8):
+        code, _, err = end_of(start(tmp_path, *arguments, moment=at_epoch(epochs, sent)))
+        assert code in (-sent, 128 + sent), err
         ((status, _),) = tracked(tmp_path)
         assert status == ("KILLED" if sent == signal.SIGTERM else "RUNNING")
     ended(start(tmp_path, *arguments))
