@@ -215,7 +215,7 @@ def test_what_a_killed_process_left_is_swept_away(cache: Path, member: Member) -
 
 
 WORKER = """
-import sys, time
+import os, signal, sys, time
 from pathlib import Path
 from recsys_cli.data.cache import cached
 from recsys_cli.data.sources import Member
@@ -224,33 +224,33 @@ from tests.data.test_cache import events
 def parse():
     with open(sys.argv[2], "a") as log:
         log.write("parsed\\n")
-    time.sleep(float(sys.argv[3]))
+    if sys.argv[3] == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.3)
     return events(), []
 print(cached(Member(Path(sys.argv[1])), {}, parse, Silent()).digest())
 """
 
 
-def worker(member: Member, log: Path, seconds: float) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", WORKER, str(member.path), str(log), str(seconds)]
+def worker(member: Member, log: Path, how: str = "parses") -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", WORKER, str(member.path), str(log), how]
     root = Path(__file__).resolve().parents[2]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
 
 
 def test_of_parallel_processes_one_parses(cache: Path, member: Member, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    outputs = [p.communicate()[0] for p in [worker(member, log, 0.3) for _ in range(4)]]
+    outputs = [p.communicate()[0] for p in [worker(member, log) for _ in range(4)]]
     assert log.read_text() == "parsed\n"
     assert outputs == [events().digest() + "\n"] * 4
 
 
 def test_a_killed_process_blocks_nobody(cache: Path, member: Member, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with worker(member, log, 60) as first:
-        deadline = time.monotonic() + 30
-        while not log.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        first.send_signal(signal.SIGKILL)
-    assert worker(member, log, 0).communicate()[0] == events().digest() + "\n"
+    first = worker(member, log, "dies")
+    first.communicate()
+    assert (first.returncode, log.read_text()) == (-signal.SIGKILL, "parsed\n")
+    assert worker(member, log).communicate()[0] == events().digest() + "\n"
 
 
 CRASHES = """

@@ -19,6 +19,7 @@ from recsys_cli.sweeps.locks import PARENT
 from recsys_cli.sweeps.plan import make_plan
 from recsys_cli.sweeps.trials import opened
 from recsys_cli.tracking.under_way import held
+from tests.moments import MOMENTS, module_with
 
 SMALL = [
     *("model=mf", "data=demo", "data.events=2000"),
@@ -32,19 +33,14 @@ def swept(overrides=GRID, name="s", **options):
     return sweep.run(make_plan(overrides, name=name, **options), progress=Silent())
 
 
-# A process kills itself just before a file gets its name: at the same place however busy the machine is.
-DIES = """
-import os, signal, sys
-def die_at(ending, once=False):
-    def watch(event, found):
-        if event == "os.rename" and str(found[1]).endswith(ending):
-            if once:
-                try:
-                    open("died", "x").close()
-                except FileExistsError:
-                    return
-            os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(watch)
+DIES_ONCE = """
+def die_once():
+    try:
+        open("died", "x").close()
+    except FileExistsError:
+        return
+    die()
+before("rename", "trial-002/config.yaml", die_once)
 """
 
 
@@ -271,11 +267,9 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(tmp_path, m
     small = [*SMALL, "trainer.epochs=4", "model.rank=2,4,8", "model.l2=0.0,0.1"]
     whole = sweep.run(make_plan(small, name="alone"), progress=Silent())
 
-    once = f"{DIES}die_at('trial-002/config.yaml', once=True)"
-    worker = (
-        f"{once}; import runpy; runpy.run_module('recsys_cli.sweeps.worker', run_name='__main__')"
+    monkeypatch.setattr(
+        workers, "COMMAND", tuple(module_with("recsys_cli.sweeps.worker", DIES_ONCE))
     )
-    monkeypatch.setattr(workers, "COMMAND", (sys.executable, "-c", worker))
     lines = Lines()
     result = sweep.run(make_plan(small, name="crowd", workers=2), progress=lines)
 
@@ -348,13 +342,13 @@ def test_the_result_is_plain_json(fake):
     assert told["best"]["run_dir"] == "runs/sweeps/s/trial-004"
 
 
-DRIVER = f"""{DIES}
+DRIVER = f"""{MOMENTS}
 import json
 from recsys_cli.progress import Silent
 from recsys_cli.sweeps.plan import make_plan
 from recsys_cli.sweeps.sweep import run
 name, trials, killed_at, *overrides = sys.argv[1:]
-die_at(killed_at)
+before('rename', killed_at, die)
 found = run(make_plan(overrides, name=name, trials=int(trials) or None), progress=Silent())
 print(json.dumps([(row.number, row.state, row.value, row.params) for row in found.trials]))
 """

@@ -171,7 +171,7 @@ def serving(folder: Path) -> Iterator[Server]:
             server.shutdown()
 
 
-def eventually(true, seconds=10.0):
+def eventually(true, seconds=60.0):
     """Wait until something is true that another thread brings about."""
     deadline = time.monotonic() + seconds
     while not true():

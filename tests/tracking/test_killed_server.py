@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.moments import module_with
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAID = [
     "train", "--json", "--no-progress", "--model=mf", "--data=demo", "data.events=3000", "device=cpu",
@@ -53,9 +55,9 @@ def kill(server: "subprocess.Popen[bytes]") -> None:
     server.wait()
 
 
-def recsys(folder: Path, *said: str) -> "subprocess.Popen[str]":
+def recsys(folder: Path, *said: str, moment: str = "") -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "recsys_cli", *said],
+        [*module_with("recsys_cli", moment), *said],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY), "RECSYS_CACHE": str(folder / "cache")},
         stdout=subprocess.PIPE,
@@ -87,14 +89,17 @@ def test_a_killed_server_loses_nothing(tmp_path):
         assert whole.returncode == 0, err
         reference = json.loads(out)
 
-        broken = recsys(tmp_path, *SAID, "--run-dir=broken", uri)
-        events = tmp_path / "broken" / "events.jsonl"
-        while not events.exists() or events.read_bytes().count(b'"told"') < 3:
-            assert broken.poll() is None, broken.communicate()[1]
-            time.sleep(0.01)
-        kill(server)
+        kills = f"lambda: os.killpg({server.pid}, signal.SIGKILL)"
+        broken = recsys(
+            tmp_path,
+            *SAID,
+            "--run-dir=broken",
+            uri,
+            moment=f"before('fsync', 'history.jsonl', {kills}, nth=5)",
+        )
         out, err = broken.communicate(timeout=300)
         assert broken.returncode == 0, err
+        kill(server)
         assert err.count("warning: cannot write to the tracking store") == 1
         told = json.loads(out)
         assert "pending" in told["logged_at"]

@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from recsys_cli.errors import ConfigError, TrackingError
 from recsys_cli.tracking import store
 from recsys_cli.tracking.store import ensure_database, locate
+from tests.moments import MOMENTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECORD_A_RUN = """
@@ -26,23 +26,39 @@ tracker.finish()
 """
 # Stands for MLflow's migration where its 2 seconds of imports would only be waited for.
 CREATE_SLOWLY = """
-import sqlite3, sys, time
+import os, signal, sqlite3, sys, time
 from contextlib import closing
 from pathlib import Path
 from recsys_cli.tracking.store import ensure_database
+dies_at = int(sys.argv[2])
 def migrate(draft):
     print("migrating", flush=True)
     with closing(sqlite3.connect(draft)) as database:
         for n in range(20):
+            if n == dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
             database.execute(f"create table t{n} (x)")
             time.sleep(0.01)
         database.execute("create table alembic_version (version_num)")
         database.execute("insert into alembic_version values ('head')")
         database.commit()
-print("started", flush=True)
 ensure_database(Path(sys.argv[1]), migrate=migrate, schema="head")
-print("made", flush=True)
 """
+
+NEVER = "-1"
+# The same run, of which the process is killed before the n-th statement that is sent to the database.
+DIES_AT_A_STATEMENT = f"""
+import itertools, os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+sent = itertools.count(1)
+@event.listens_for(Engine, "before_cursor_execute")
+def die(*_):
+    if next(sent) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+{RECORD_A_RUN}
+"""
+DIES_BEFORE_THE_NAME = f"{MOMENTS}before('rename', 'mlflow.db', die)\n{RECORD_A_RUN}"
 
 
 def migrate(draft: Path) -> None:
@@ -206,23 +222,20 @@ def test_a_creation_that_hangs_is_not_waited_for_without_end(tmp_path, monkeypat
 
 def test_processes_that_start_together_create_it_once(tmp_path):
     path = tmp_path / "mlflow.db"
-    processes = [spawn(CREATE_SLOWLY, str(path)) for _ in range(4)]
+    processes = [spawn(CREATE_SLOWLY, str(path), NEVER) for _ in range(4)]
     said = [expect_success(process) for process in processes]
     assert "".join(said).count("migrating") == 1
 
 
 def test_a_process_killed_while_creating_does_no_harm(tmp_path):
     path = tmp_path / "mlflow.db"
-    for milliseconds in (10, 60, 150):
-        process = spawn(CREATE_SLOWLY, str(path))
-        assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(2)] == ["started\n", "migrating\n"]
-        time.sleep(milliseconds / 1000)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert not path.exists(), "killed too late to test anything"
+    for table in (0, 6, 19):
+        process = spawn(CREATE_SLOWLY, str(path), str(table))
+        assert process.communicate(timeout=300) == ("migrating\n", "")
+        assert process.returncode == -signal.SIGKILL
+        assert not path.exists()
     assert (tmp_path / "mlflow.db.draft").exists()
-    expect_success(spawn(CREATE_SLOWLY, str(path)))
+    expect_success(spawn(CREATE_SLOWLY, str(path), NEVER))
     assert {entry.name for entry in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
 
 
@@ -240,16 +253,16 @@ def test_eight_runs_started_together_on_no_store_are_all_recorded(tmp_path):
 
 @pytest.mark.slow
 def test_kills_during_the_first_start_never_break_the_next_one(tmp_path):
-    while_creating = 0
-    # Anywhere from the first moment of the creation to its end; scripts/torture store tries many more.
-    for seconds in (0.0, 0.2, 0.5, 0.9):
-        root = tmp_path / f"{seconds}"
-        process = spawn(RECORD_A_RUN, str(root))
-        while not (root / "mlflow.db.draft").exists() and process.poll() is None:
-            time.sleep(0.001)
-        time.sleep(seconds)
-        process.kill()
-        process.communicate()
-        while_creating += not (root / "mlflow.db").exists()
+    """From the first statement of the creation to the last; scripts/torture store tries many more."""
+    for name, script, moment in [
+        ("first", DIES_AT_A_STATEMENT, "1"),
+        ("middle", DIES_AT_A_STATEMENT, "100"),
+        ("last", DIES_BEFORE_THE_NAME, ""),
+    ]:
+        root = tmp_path / name
+        process = spawn(script, str(root), moment)
+        process.communicate(timeout=300)
+        assert process.returncode == -signal.SIGKILL
+        assert (root / "mlflow.db.draft").exists()
+        assert not (root / "mlflow.db").exists()
         expect_success(spawn(RECORD_A_RUN, str(root)))
-    assert while_creating >= 1

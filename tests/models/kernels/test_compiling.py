@@ -5,7 +5,7 @@ import os
 import stat
 import subprocess
 import sys
-import time
+import threading
 
 import pytest
 
@@ -30,9 +30,11 @@ AFTER_A_STEP = f"{math.log1p(math.exp(-0.1)):.3f}"
 class Notes(Silent):
     def __init__(self):
         self.notes = []
+        self.noted = threading.Event()
 
     def note(self, text):
         self.notes.append(text)
+        self.noted.set()
 
 
 def begin(cache) -> subprocess.Popen:
@@ -69,10 +71,11 @@ def test_the_folder_of_another_user_is_not_taken(tmp_path, monkeypatch):
 
 def test_only_what_takes_its_time_is_told(monkeypatch):
     notes = Notes()
+    monkeypatch.setattr(compiling, "NOTED_AFTER_SECONDS", 3_600)
     compiling.warm(notes, lambda: None)
     assert notes.notes == []
     monkeypatch.setattr(compiling, "NOTED_AFTER_SECONDS", 0.01)
-    compiling.warm(notes, lambda: time.sleep(0.2))
+    compiling.warm(notes, lambda: notes.noted.wait(60))
     assert notes.notes == [compiling.COMPILING]
 
 
