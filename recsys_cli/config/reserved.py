@@ -37,7 +37,7 @@ def refuse_reserved(tree: Any, *, targets: Collection[str]) -> None:
     """
     allowed = {f"{group}.{TARGET}" for group in targets}
     for key, value in walk(tree):
-        name = key.rsplit(".", 1)[-1]
+        name = key.rpartition(".")[2]
         if name.startswith("_") and key not in allowed:
             raise ConfigError(
                 f"{key}: {name} is not a setting",

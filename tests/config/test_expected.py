@@ -25,7 +25,11 @@ from recsys_cli.config.expected import in_words
         (list[Annotated[int, Ge(1)]], "a list, each a whole number in [1, inf)"),
         (Annotated[str, MinLen(1), MaxLen(500)], "text of length 1 to 500"),
         (Annotated[list[str], MinLen(1)], "a list, each text of length 1 or more"),
+        (tuple[float, ...], "a list, each a number"),
+        (dict[str, int], "dict"),
+        (list, "list"),
         (date, "date"),
+        (..., "Ellipsis"),
         (Any, "Any"),
     ],
 )

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import hydra.conf
 import pytest
+from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_cli import catalogue, config
+from recsys_cli.config.folders import ConfigFolder
 from recsys_cli.errors import ConfigError
 
 OWN = "# mine\n_target_: recsys_cli.models.baselines.popularity.Popularity\n"
@@ -128,6 +130,28 @@ def test_a_mistyped_key_of_a_file_of_ones_own_is_answered(write):
     with pytest.raises(ConfigError) as caught:
         config.load(["model=mine", "model.onw=2"], [write(OWN + "own: 1\n")])
     assert "'model.onw' here; did you mean 'model.own'" in caught.value.line
+
+
+def test_a_key_deep_in_a_file_of_ones_own_is_answered_by_its_last_name(write):
+    with pytest.raises(ConfigError) as caught:
+        config.load(["model=mine", "deep=2"], [write(OWN + "own: {deep: 1}\n")])
+    assert caught.value.line == (
+        "no setting called 'deep' here; did you mean 'model.own.deep'? (+deep=... adds a note of your own)"
+    )
+
+
+def test_a_folder_tells_what_is_in_it(write):
+    folder = write(OWN)
+    (folder / "model" / "inner").mkdir()
+    source = ConfigFolder("mine", f"recsys://{folder}")
+    assert source.available()
+    assert source.list("model", None) == ["inner", "mine"]
+    assert source.list("model", ObjectType.CONFIG) == ["mine"]
+    assert source.list("model", ObjectType.GROUP) == ["inner"]
+    assert source.list("nothing", None) == []
+    assert source.list("../mine", None) == []
+    assert not source.is_config("../evil")
+    assert not ConfigFolder("mine", f"recsys://{folder}/nothing").available()
 
 
 def test_a_file_that_cannot_be_composed_is_told_before_what_was_typed(write):

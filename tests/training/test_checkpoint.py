@@ -10,7 +10,9 @@ import struct
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 from recsys_cli import integrity
 from recsys_cli.errors import CheckpointError, ConfigError, ResourceError
@@ -164,40 +166,48 @@ def test_something_else_in_its_place_is_refused(tmp_path, suffix, put):
             newest(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"schema": checkpoint.SCHEMA + 1},
-        {"schema": checkpoint.SCHEMA - 1},
-        {"schema": str(checkpoint.SCHEMA)},
-        {"schema": None},
-        {"file": "../../other.safetensors"},
-        {"bytes": 1},
-        {"bytes": 10**12},
-        {"bytes": -1},
-        {"bytes": "many"},
-        {"sha256": "0" * 64},
-        {"sha256": 7},
-        {"state": []},
-        {"state": None},
-        {"made_with": None},
-        {"made_where": "here"},
-        {"mismatches": {}},
-    ],
-)
-def test_an_edited_manifest_is_refused(tmp_path, changes):
+def said(path: Path, reason: str) -> str:
+    return f"{path}: the checkpoint is corrupt: {reason}; train again"
+
+
+EDITS = [
+    ({"schema": checkpoint.SCHEMA + 1}, "json", "schema 3, this version reads 2"),
+    ({"schema": checkpoint.SCHEMA - 1}, "json", "schema 1, this version reads 2"),
+    ({"schema": str(checkpoint.SCHEMA)}, "json", "schema '2', this version reads 2"),
+    ({"schema": None}, "json", "schema None, this version reads 2"),
+    ({"file": "../../other.safetensors"}, "safetensors", "its manifest is of '../../other.safetensors'"),
+    ({"file": None}, "json", "no file"),
+    ({"bytes": 1}, "safetensors", "{size} bytes, expected at most 1"),
+    ({"bytes": 10**12}, "safetensors", "{size} bytes, its manifest says 1,000,000,000,000"),
+    ({"bytes": -1}, "safetensors", "{size} bytes, expected at most -1"),
+    ({"bytes": "many"}, "json", "no bytes"),
+    ({"sha256": "0" * 64}, "safetensors", "its SHA-256 is not the one in its manifest"),
+    ({"sha256": 7}, "json", "no sha256"),
+    ({"state": []}, "json", "no state"),
+    ({"state": None}, "json", "no state"),
+    ({"made_with": None}, "json", "no made_with"),
+    ({"made_where": "here"}, "json", "no made_where"),
+    ({"mismatches": {}}, "json", "no mismatches"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "suffix", "reason"), EDITS)
+def test_an_edited_manifest_is_refused(tmp_path, changes, suffix, reason):
     kept(tmp_path, 1)
     resealed(tmp_path, **changes)
-    with pytest.raises(CheckpointError, match=r"00000001\.(json|safetensors): the checkpoint"):
+    with pytest.raises(CheckpointError) as raised:
         newest(tmp_path)
+    size = (tmp_path / "00000001.safetensors").stat().st_size
+    assert raised.value.line == said(tmp_path / f"00000001.{suffix}", reason.format(size=size))
 
 
 def test_an_edit_without_the_seal_is_refused(tmp_path):
     kept(tmp_path, 1)
     path = tmp_path / "00000001.json"
     path.write_text(path.read_text().replace('"epoch": 1', '"epoch": 7'))
-    with pytest.raises(CheckpointError, match=r"00000001\.json: .*SHA-256 is not the one"):
+    with pytest.raises(CheckpointError) as raised:
         newest(tmp_path)
+    assert raised.value.line == said(path, "its SHA-256 is not the one that it holds")
 
 
 def with_header(text: bytes, size: int | None = None, then: bytes = b"") -> bytes:
@@ -238,10 +248,17 @@ def test_tensors_that_are_none_are_refused(tmp_path, what):
     data = NOT_TENSORS[what]
     (tmp_path / "00000001.safetensors").write_bytes(data)
     resealed(tmp_path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-    with pytest.raises(
-        CheckpointError, match=r"00000001\.safetensors: the checkpoint is corrupt: \w"
-    ):
+    with pytest.raises(SafetensorError) as why:
+        safetensors.torch.load(data)
+    with pytest.raises(CheckpointError) as raised:
         newest(tmp_path)
+    # Of two tensors it names the one that it happens to meet first.
+    reason = str(why.value).splitlines()[0].partition("`")[0]
+    told = raised.value.line
+    assert told.startswith(
+        f"{tmp_path / '00000001.safetensors'}: the checkpoint is corrupt: {reason}"
+    )
+    assert told.endswith("; train again")
 
 
 def test_other_settings_are_refused_by_name(tmp_path):
