@@ -154,7 +154,7 @@ def compare_devices(
     from recsys_cli.tracking.console import Console
 
     configs = settings(model or "", said, config_dir or ())
-    where = _checked(page) if page is not None else None
+    where = options.page(page) if page is not None else None
     report = compare(
         configs,
         Grid(chosen, precisions, switches),
@@ -187,12 +187,6 @@ def _names(option: str, said: str, known: Sequence[Name]) -> list[Name]:
         if name not in known:
             raise ConfigError(f"{option} has no {name!r}", f"there are: {', '.join(known)}")
     return [name for name in known if name in names]
-
-
-def _checked(page: Path) -> Path:
-    if not page.parent.is_dir():
-        raise ConfigError(f"--page {page}: {page.parent} is no folder", "make it first")
-    return page
 
 
 def _new_page(root: Path) -> Path:

@@ -140,6 +140,17 @@ def allow(packages: Sequence[str] | None) -> None:
         sys.path.append(str(Path.cwd()))  # at the end: it shadows nothing
 
 
+def page(path: Path) -> Path:
+    """Where a page is asked for, before any work is done.
+
+    Raises:
+        ConfigError: Its folder is not there.
+    """
+    if not path.parent.is_dir():
+        raise ConfigError(f"--page {path}: {path.parent} is no folder", "make it first")
+    return path
+
+
 LIGHT = (
     "models",
     "metrics",

@@ -11,6 +11,7 @@ import typer
 
 from recsys_cli.catalogue import SPACES
 from recsys_cli.cli import completion, options, output
+from recsys_cli.durable import write_whole
 
 if TYPE_CHECKING:
     from recsys_cli.sweeps.results import Result, Row
@@ -94,6 +95,15 @@ def sweep(
             show_default=False,
         ),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where the HTML page goes too; it is always kept in the sweep's folder.",
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
     config_dir: options.ConfigDir = None,
     allow_package: options.AllowPackage = None,
     as_json: options.Json = False,
@@ -148,14 +158,20 @@ def sweep(
         options=_repeated(config_dir or (), allow_package or ()),
     )
 
-    from recsys_cli.sweeps.sweep import run
+    from recsys_cli.reports.sweep_page import sweep_page
+    from recsys_cli.sweeps.sweep import PAGE, run
     from recsys_cli.tracking.console import Console
 
-    found = run(plan, progress=Console(bars=progress))
+    asked = None if page is None else options.page(page)
+    found = run(plan, progress=Console(bars=progress), draw=sweep_page)
+    where = asked or plan.folder / PAGE
+    if asked is not None or not where.exists():
+        # One that joined the sweep from another machine, or an earlier version's sweep, has none yet.
+        write_whole(where, sweep_page(found).encode())
     if as_json:
-        output.write(json.dumps(found.to_json()))
+        output.write(json.dumps(found.to_json() | {"page": str(where)}))
     else:
-        _show(found)
+        _show(found, where)
 
 
 def _repeated(config_dirs: Sequence[Path], packages: Sequence[str]) -> list[str]:
@@ -166,7 +182,7 @@ def _repeated(config_dirs: Sequence[Path], packages: Sequence[str]) -> list[str]
     ]
 
 
-def _show(found: Result) -> None:
+def _show(found: Result, page: Path) -> None:
     keys = list(found.best.params)
     output.table(
         ("trial", found.metric, *keys, "seconds"),
@@ -176,22 +192,26 @@ def _show(found: Result) -> None:
     output.facts(
         [
             ("best", found.command),
+            ("importance", _importance(found)),
             ("study", f"{found.study}, {len(found.trials)} trials by {found.sampler}"),
             ("files", found.study_dir),
+            ("page", str(page)),
             ("logged at", found.logged_at),
             ("open with", found.how_to_open),
         ]
     )
 
 
+def _importance(found: Result) -> str:
+    told = found.importances
+    if not told.shares:
+        return f"not told: {told.note}"
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in told.shares.items())
+    return f"{shares} ({told.note})"
+
+
 def _cells(row: Row, keys: Sequence[str]) -> tuple[str, ...]:
     digits = 4 if output.on_terminal() else 6
     value = row.state if row.value is None else f"{row.value:.{digits}f}"
     value += " pruned" if row.state == "pruned" else ""
-    params = (_short(row.params[key]) for key in keys)
-    return (str(row.number), value, *params, f"{row.seconds:.1f}")
-
-
-def _short(value: object) -> str:
-    """Enough of a drawn number to compare trials by eye; the command has all of it."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return (str(row.number), value, *map(row.shown, keys), f"{row.seconds:.1f}")

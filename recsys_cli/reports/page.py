@@ -26,6 +26,7 @@ th { color: #6b6b6b; font-weight: 600; border-bottom-color: #999; vertical-align
 td.text { white-space: normal }
 figure { margin: .8rem 0 }
 figure svg { max-width: 100%; height: auto }
+pre { background: #f5f5f5; padding: .6rem .8rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem }
 figcaption { color: #6b6b6b; font-size: .85rem; max-width: 52rem }
 """
 SALT = "recsys"  # so that the same drawing is the same text
@@ -59,7 +60,14 @@ class Drawing:
     caption: str
 
 
-Block = str | Table | Drawing
+@dataclass(frozen=True)
+class Command:
+    """What is typed in a shell, to be copied as it stands."""
+
+    text: str
+
+
+Block = str | Table | Drawing | Command
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Section:
 
     Attributes:
         title: Its heading.
-        blocks: Paragraphs, tables and drawings, in order.
+        blocks: Paragraphs, tables, drawings and commands, in order.
     """
 
     title: str
@@ -109,6 +117,8 @@ def _block(block: Block, salt: str) -> str:
     if isinstance(block, Drawing):
         drawn = svg(block.figure, salt)
         return f"<figure>{drawn}<figcaption>{_text(block.caption)}</figcaption></figure>"
+    if isinstance(block, Command):
+        return f"<pre>{_text(block.text)}</pre>"
     return f"<p>{_text(block)}</p>"
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hydra.core.override_parser.types import (
     ChoiceSweep,
@@ -38,6 +38,7 @@ from recsys_cli.seeds import derive
 MOST_VALUES = 10_000  # of one axis
 SAME_IN_ALL = ("data", "split", "evaluation", "tracking", "root")
 Point = dict[str, Any]
+Scale = Literal["linear", "log", "choices"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,13 @@ class Axis:
     def name(self) -> str:
         """The key without the sign that adds it."""
         return self.key.lstrip("+")
+
+    @property
+    def scale(self) -> Scale:
+        """How its values are laid out: at even distances, at even ratios, or as names."""
+        if isinstance(self.distribution, CategoricalDistribution):
+            return "choices"
+        return "log" if getattr(self.distribution, "log", False) else "linear"
 
     def text(self, value: Any) -> str:
         """A drawn value as it is typed after `=`; 12 digits, because 0.30000000000000004 is meant as 0.3."""

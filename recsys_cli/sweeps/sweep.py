@@ -7,27 +7,35 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from recsys_cli import config, preparation
+from recsys_cli.durable import write_whole
 from recsys_cli.errors import ConfigError
 from recsys_cli.progress import NotesOnce, Progress
 from recsys_cli.sweeps.board import Board
 from recsys_cli.sweeps.locks import PARENT
 from recsys_cli.sweeps.plan import Plan
-from recsys_cli.sweeps.results import Result, result
+from recsys_cli.sweeps.results import Result, refuse_without_best, result
 from recsys_cli.sweeps.study import Study
 from recsys_cli.sweeps.trials import POLL_SECONDS, is_over, opened, run_all, spent
 from recsys_cli.sweeps.workers import run_workers
 from recsys_cli.tracking.contract import Status, Tracker
 
-TABLE = "sweep.json"
+TABLE, PAGE = "sweep.json", "sweep.html"
+Draw = Callable[[Result], str]
 
 
-def run(plan: Plan, *, progress: Progress) -> Result:
+def run(plan: Plan, *, progress: Progress, draw: Draw | None = None) -> Result:
     """Run the trials that are still to run, and report all of them.
+
+    Args:
+        plan: What is searched.
+        progress: Shows how it goes on.
+        draw: Makes the page that is kept with the table; None = there is none.
 
     Raises:
         RecsysError: What stops a trial, but for divergence, stops the sweep; the same study goes on from there.
@@ -49,10 +57,11 @@ def run(plan: Plan, *, progress: Progress) -> Result:
             f"--study {plan.name} goes on with it after an interruption"
         )
         if plan.alone or study.locks.take(PARENT):
-            _lead(plan, study, progress)
+            found = _lead(plan, study, progress, draw)
         else:
-            _join(plan, study, progress)
-        return result(plan, study)
+            found = _join(plan, study, progress, draw)
+        refuse_without_best(found)
+        return found
 
 
 @contextmanager
@@ -82,10 +91,10 @@ def _held(plan: Plan) -> Iterator[None]:
         lock.release()
 
 
-def _lead(plan: Plan, study: Study, progress: Progress) -> None:
+def _lead(plan: Plan, study: Study, progress: Progress, draw: Draw | None) -> Result:
     """Run the trials under a parent run, which is this process's to write."""
     if is_over(plan, study) and _is_recorded(study):
-        return
+        return result(plan, study)
     tracker: Tracker = config.build(plan.settings.tree["tracking"], key="tracking")
     parent_id = tracker.start(
         name=f"sweep {plan.name}",
@@ -99,7 +108,9 @@ def _lead(plan: Plan, study: Study, progress: Progress) -> None:
     try:
         study.note(run_id=parent_id, logged_at=tracker.location, how_to_open=tracker.how_to_open)
         _work(plan, study, parent_id, tracker, progress)
-        _record(plan, study, tracker)
+        found = result(plan, study)
+        _record(plan, found, tracker, draw)
+        refuse_without_best(found)
         study.note(recorded=len(study.trials()))
         status = "FINISHED"
     except KeyboardInterrupt:
@@ -108,21 +119,22 @@ def _lead(plan: Plan, study: Study, progress: Progress) -> None:
     finally:
         tracker.finish(status)
         study.note(logged_at=tracker.location)
+    return replace(found, logged_at=tracker.location)
 
 
-def _join(plan: Plan, study: Study, progress: Progress) -> None:
+def _join(plan: Plan, study: Study, progress: Progress, draw: Draw | None) -> Result:
     """Run trials of a sweep that another command leads, and take over where that one is gone before its end."""
     progress.note(f"another command leads the sweep {plan.name}; this one helps it")
     while (parent_id := study.notes.get("run_id")) is None:
         if study.locks.take(PARENT):
-            return _lead(plan, study, progress)
+            return _lead(plan, study, progress, draw)
         time.sleep(POLL_SECONDS)
     _work(plan, study, parent_id, None, progress)
     while not _is_recorded(study):
         if study.locks.take(PARENT):
-            return _lead(plan, study, progress)
+            return _lead(plan, study, progress, draw)
         time.sleep(POLL_SECONDS)
-    return None
+    return result(plan, study)
 
 
 def _is_recorded(study: Study) -> bool:
@@ -167,15 +179,21 @@ def _tags(plan: Plan) -> dict[str, str]:
     return {"recsys.sweep": plan.name, "recsys.overrides": " ".join(typed)}
 
 
-def _record(plan: Plan, study: Study, tracker: Tracker) -> None:
-    """Keep the table of trials with the parent run."""
-    found = result(plan, study)
+def _record(plan: Plan, found: Result, tracker: Tracker, draw: Draw | None) -> None:
+    """Keep the table of trials and the page with the parent run."""
     path = plan.folder / TABLE
     path.write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
-    best = {f"best_{key}": value for key, value in found.best.params.items() if _is_number(value)}
-    counts = {"trials": len(found.trials), "best_trial": found.best.number}
-    tracker.metrics(counts | best, step=len(found.trials))
+    if found.has_best:
+        best = {
+            f"best_{key}": value for key, value in found.best.params.items() if _is_number(value)
+        }
+        counts = {"trials": len(found.trials), "best_trial": found.best.number}
+        tracker.metrics(counts | best, step=len(found.trials))
     tracker.artifact(path)
+    if draw is not None:
+        page = plan.folder / PAGE
+        write_whole(page, draw(found).encode())
+        tracker.artifact(page)
 
 
 def _is_number(value: Any) -> bool:

@@ -49,6 +49,9 @@ def test_table_best_first_and_the_best_as_a_command(quick, capsys):
         "recsys train model=mf data=demo tracking=none seed=3 model.rank=32 trainer.lr=0.2",
     ]
     assert ["files", "runs/sweeps/s"] in lines
+    assert ["page", "runs/sweeps/s/sweep.html"] in lines
+    assert lines[6][0] == "importance"
+    assert lines[6][1].startswith("not told: too few trials: 3 finished")
     assert "trial 4 of 4: ndcg_at_10 0.3202; model.rank=32 trainer.lr=0.2; " in err
     assert "trial-001 diverged: the loss is nan" in err
 
@@ -76,3 +79,31 @@ def test_the_command_names_the_folders_and_packages_it_needs(quick, capsys, tmp_
 def test_options_can_be_searched_too(quick, capsys):
     with pytest.raises(ConfigError, match="no model called 'depp'"):
         sweep(model="mf,depp", data="demo", overrides=["model.rank=8,32"])
+
+
+def test_the_page_goes_where_it_is_wanted_and_stays_with_the_sweep(quick, capsys, tmp_path):
+    wanted = tmp_path / "my.html"
+    for _ in range(2):
+        sweep(
+            model="mf", data="demo", tracking="none", study="s", overrides=OVERRIDES, page=wanted,
+            as_json=True,
+        )  # fmt: skip
+        assert json.loads(capsys.readouterr().out)["page"] == str(wanted)
+    kept = tmp_path / "runs/sweeps/s/sweep.html"
+    assert wanted.read_text() == kept.read_text()
+    assert "3 finished, 1 diverged" in kept.read_text()
+
+
+def test_a_page_without_a_folder_is_refused_before_anything_runs(quick, tmp_path):
+    with pytest.raises(ConfigError, match="is no folder"):
+        sweep(model="mf", data="demo", overrides=OVERRIDES, page=tmp_path / "absent" / "a.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_importances_are_shown_greatest_first(quick, capsys):
+    ranks = ["model.rank=range(8,40,4)", "trainer.lr=0.01,0.05"]
+    sweep(model="mf", data="demo", tracking="none", study="s", overrides=ranks)
+
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("importance")]
+    assert line.startswith("importance\tmodel.rank ")
+    assert line.endswith("(fANOVA over 16 finished trials)")

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from recsys_cli import experiment
 from recsys_cli.errors import CheckpointError, ConfigError, DataError, DivergedError, ModelError
 from recsys_cli.progress import Silent
 from recsys_cli.sweeps import sweep, workers
@@ -18,7 +20,7 @@ from recsys_cli.sweeps.limits import Limits
 from recsys_cli.sweeps.locks import PARENT
 from recsys_cli.sweeps.plan import make_plan
 from recsys_cli.sweeps.trials import opened
-from recsys_cli.tracking.under_way import held
+from recsys_cli.tracking.under_way import Journal, held
 from tests.moments import MOMENTS, module_with
 
 SMALL = [
@@ -191,8 +193,6 @@ def test_a_sweep_that_only_diverges_ends_as_diverged(fake, tracker):
 
 
 def test_any_other_error_stops_the_sweep_and_the_trial_is_run_again(fake, tracker, monkeypatch):
-    from recsys_cli import experiment
-
     def refuse(*_, **__):
         raise ModelError("no room for it")
 
@@ -222,8 +222,6 @@ def test_a_split_without_validation_chooses_nothing(fake, tmp_path):
 
 
 def test_two_processes_do_not_run_one_sweep(fake, monkeypatch):
-    from recsys_cli import experiment
-
     def meanwhile(*_, **__):
         swept()
 
@@ -235,8 +233,6 @@ def test_two_processes_do_not_run_one_sweep(fake, monkeypatch):
 def test_who_joins_a_sweep_runs_trials_of_it_and_takes_over_when_its_leader_dies(
     fake, tracker, tmp_path, monkeypatch
 ):
-    from recsys_cli import experiment
-
     plan = make_plan(GRID, name="s", storage=f"sqlite:///{tmp_path}/shared.db")
     lines = Lines()
     with opened(plan) as leader:
@@ -301,6 +297,50 @@ def test_the_parent_run_has_children_curves_and_the_table(fake, tracker):
     assert json.loads(tracker.files[0].read_text()) == result.to_json()
     assert tracker.ended == ["FINISHED"]
     assert (result.run_id, result.logged_at) == ("parent-1", "somewhere")
+
+
+def test_the_page_is_kept_with_the_table_also_where_no_trial_has_a_value(fake, tracker):
+    def drawn(found):
+        return f"{found.has_best} {len(found.trials)}"
+
+    sweep.run(make_plan(GRID, name="s"), progress=Silent(), draw=drawn)
+    with pytest.raises(DivergedError):
+        sweep.run(
+            make_plan([*BASE, "model.rank=choice(666)"], name="t"), progress=Silent(), draw=drawn
+        )
+
+    pages = [path for path in tracker.files if path.name == "sweep.html"]
+    assert [str(path) for path in pages] == [
+        "runs/sweeps/s/sweep.html",
+        "runs/sweeps/t/sweep.html",
+    ]
+    assert [path.read_text() for path in pages] == ["True 4", "False 1"]
+
+
+def test_the_result_has_what_a_page_needs(fake, monkeypatch):
+    run = experiment.run
+
+    def recorded(*args, run_dir, **options):
+        outcome = run(*args, run_dir=run_dir, **options)
+        told = {"device": {"python": "3.11"}, "split_hash": "abc", "leaks": ""}
+        (run_dir / "metrics.json").write_text(json.dumps(told))
+        with closing(Journal(run_dir / "history.jsonl")) as journal:
+            for epoch in (1, 2):
+                journal.add(epoch, {"valid_ndcg_at_10": epoch / 4, "train_loss": 1.0})
+        return outcome
+
+    monkeypatch.setattr(experiment, "run", recorded)
+    result = swept([*BASE, "model.rank=8,32"])
+
+    assert [curve.trial for curve in result.curves] == [1, 0]
+    assert result.curves[0].epochs == [1, 2]
+    assert result.curves[0].values == [0.25, 0.5]
+    assert result.environment == {"python": "3.11"}
+    assert result.protocol["leaks"] == "none known"
+    assert result.protocol["data"] == "demo"
+    assert result.protocol["sampler"] == "grid"
+    assert result.searched[0].choices == [8, 32]
+    assert result.importances.shares == {}
 
 
 def test_a_sweep_that_was_killed_after_its_last_trial_is_still_recorded(fake, tracker, monkeypatch):
