@@ -86,12 +86,19 @@ def test_ctrl_c_ends_the_server_and_what_it_started(root, tmp_path, monkeypatch)
     assert not _runs(int(pid_file.read_text()))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_the_pages_answer_until_the_command_is_stopped(root, end):
+# In place of MLflow's server, which takes seconds: it is connected to, and that is all.
+STANDS_FOR_IT = """
+from recsys_cli.tracking import ui
+ui.COMMAND = ("-c", "import socket, sys, time; port = int(sys.argv[sys.argv.index('--port') + 1]); "
+              "server = socket.create_server(('127.0.0.1', port)); time.sleep(600)")
+"""
+
+
+def shown(root: Path, script: str) -> tuple["subprocess.Popen[str]", str]:
+    """A process that shows the pages, and their address."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(root), str(port)],
+        [sys.executable, "-c", script, str(root), str(port)],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -99,14 +106,32 @@ def test_the_pages_answer_until_the_command_is_stopped(root, end):
     )
     assert process.stdout is not None
     url = process.stdout.readline().strip()
-    assert url.startswith(f"http://127.0.0.1:{port}/#/experiments")
-    with urllib.request.urlopen(url) as page:  # noqa: S310  # our own server
-        assert b"MLflow" in page.read()
+    assert url.startswith(f"http://127.0.0.1:{port}/#/experiments"), process.communicate()[1]
+    return process, url
+
+
+def stop(process: "subprocess.Popen[str]", url: str, end: int) -> None:
+    """It ends in silence, and nothing answers any more."""
     process.send_signal(end)
     assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0
+    port = int(url.split(":")[2].partition("/")[0])
     with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.1", port)):
         pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_is_stopped_by_a_signal(root, end):
+    stop(*shown(root, STANDS_FOR_IT + SERVE), end)
+
+
+@pytest.mark.slow
+def test_the_pages_answer_until_the_command_is_stopped(root):
+    process, url = shown(root, SERVE)
+    with urllib.request.urlopen(url) as page:  # noqa: S310  # our own server
+        assert b"MLflow" in page.read()
+    stop(process, url, signal.SIGTERM)
 
 
 def _runs(pid: int) -> bool:
