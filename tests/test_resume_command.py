@@ -110,12 +110,21 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path):
     check_kills(tmp_path, often("seq", epochs=6), random.Random(1), kills=3)
 
 
+RARELY = [*SMALL, "--tracking=none", *SAID["mf"], "trainer.epochs=60"]  # saved at its end only
+
+
+@pytest.fixture(scope="module")
+def not_stopped(tmp_path_factory) -> dict[str, Any]:
+    """What comes of a run that nothing happens to."""
+    folder = tmp_path_factory.mktemp("not stopped")
+    return result(ended(start(folder, *RARELY, "--run-dir=whole")), folder / "whole")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, sent, code):
+def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, not_stopped, sent, code):
     """It would not have saved before its end, and goes on with its own settings."""
-    said = [*SMALL, "--tracking=none", *SAID["mf"], "trainer.epochs=60"]
-    status, out, err = end_of(start(tmp_path, *said, "--run-dir=run", moment=at_epoch(2, sent)))
+    status, out, err = end_of(start(tmp_path, *RARELY, "--run-dir=run", moment=at_epoch(2, sent)))
     assert (status, out) == (code, ""), err
     assert err.splitlines()[-2:] == [
         "go on with: recsys train --resume=run", "recsys: interrupted"
@@ -123,8 +132,7 @@ def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, sent, code):
     assert saves(tmp_path / "run") == 1
     assert not (tmp_path / "run" / LOCK).exists()
     broken = result(ended(start(tmp_path, *QUIET, "--resume=run")), tmp_path / "run")
-    whole = result(ended(start(tmp_path, *said, "--run-dir=whole")), tmp_path / "whole")
-    assert broken == whole
+    assert broken == not_stopped
 
 
 def tracked(folder: Path) -> list[Any]:
