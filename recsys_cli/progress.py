@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -26,6 +26,10 @@ class Progress(Protocol):
         """A context manager that gives a `Bar`."""
         ...
 
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Rows to look at beside the bars, instead of those before; who shows no bars shows none."""
+        ...
+
 
 class _SilentBar:
     def advance(self, steps: int = 1, **shown: float) -> None:
@@ -42,6 +46,9 @@ class Silent:
     def bar(self, what: str, total: int, unit: str) -> Iterator[Bar]:
         """A bar that shows nothing."""
         yield _SilentBar()
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show nothing."""
 
 
 class NotesOnce:
@@ -60,3 +67,7 @@ class NotesOnce:
     def bar(self, what: str, total: int, unit: str) -> AbstractContextManager[Bar]:
         """A bar of the run, inside that of all runs."""
         return self._outer.bar(what, total, unit)
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Rows of all runs."""
+        self._outer.table(heads, rows)

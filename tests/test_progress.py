@@ -19,3 +19,13 @@ def test_a_note_is_told_once():
     assert kept.lines == ["split a", "fold 0", "fold 1"]
     with progress.bar("fit", 1, "step") as bar:
         bar.advance()
+
+
+def test_rows_go_to_the_terminal_of_all_runs() -> None:
+    class Tables(Silent):
+        def table(self, heads: object, rows: object) -> None:
+            shown.append(rows)
+
+    shown: list[object] = []
+    NotesOnce(Tables()).table(("trial",), [("0",)])
+    assert shown == [[("0",)]]

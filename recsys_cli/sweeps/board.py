@@ -11,9 +11,11 @@ from recsys_cli.sweeps.study import Study, Trial
 from recsys_cli.sweeps.trials import spent
 from recsys_cli.tracking.contract import Tracker
 
+MOST_BEST = 5  # rows of the table, besides the trials under way
+
 
 class Board:
-    """A line for people, a step of the bar with its estimate, and a point on the parent run's curves for each trial.
+    """What is told of each trial: a line, a step of the bar, a row of the table, and a point on the parent run's curves.
 
     Args:
         plan: What is searched.
@@ -28,6 +30,7 @@ class Board:
         self._bar: Bar | None = None
         self._seconds = round(plan.limits.left(spent(study))) if plan.total is None else 0
         self._done = 0
+        self._rows: list[tuple[str, ...]] = []
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -36,14 +39,36 @@ class Board:
         if self._plan.total is not None:
             total, unit = self._plan.total - len(self._told), "trials"
         with self._progress.bar("sweep", total, unit) as self._bar:
+            self.update()
             yield
 
     def update(self) -> None:
-        """Tell of the trials that have ended since."""
-        for trial in self._study.trials():
+        """Tell of the trials that have ended since, and show which are under way and which are the best."""
+        trials = self._study.trials()
+        for trial in trials:
             if trial.state != "running" and trial.number not in self._told:
                 self._told.add(trial.number)
                 self._tell(trial)
+        rows = [self._row(trial) for trial in self._looked_at(trials)]
+        if rows != self._rows:
+            self._rows = rows
+            axes = (axis.name for axis in self._plan.space.axes)
+            self._progress.table(("trial", self._plan.metric, *axes), rows)
+
+    def _looked_at(self, trials: list[Trial]) -> Iterator[Trial]:
+        """Those under way, then the best."""
+        yield from (trial for trial in trials if trial.state == "running")
+        valued = [
+            (self._study.goodness(trial.value), -trial.number, trial)
+            for trial in trials
+            if trial.state == "finished" and trial.value is not None
+        ]
+        yield from (trial for *_, trial in sorted(valued, reverse=True)[:MOST_BEST])
+
+    def _row(self, trial: Trial) -> tuple[str, ...]:
+        value = trial.state if trial.value is None else f"{trial.value:.4f}"
+        point = (axis.short(trial.point[axis.key]) for axis in self._plan.space.axes)
+        return (f"trial-{trial.number:03d}", value, *point)
 
     def _tell(self, trial: Trial) -> None:
         plan, best = self._plan, self._study.best()

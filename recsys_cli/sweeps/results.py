@@ -235,7 +235,9 @@ def _protocol(plan: Plan, recorded: dict[str, Any]) -> dict[str, str]:
     limits = {"timeout": plan.limits.timeout, "budget": plan.limits.budget}
     searched = {axis.name for axis in plan.space.axes}
     settings = {
-        group: name for group, name in plan.settings.choices.items() if group not in searched
+        group: name
+        for group, name in plan.settings.choices.items()
+        if name != "None" and group not in searched  # Hydra's word for none
     }
     told = {
         "chosen by": f"{plan.metric} of the validation part, {plan.better} is better; the test part is not looked at",

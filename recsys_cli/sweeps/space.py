@@ -75,6 +75,10 @@ class Axis:
         """A drawn value as it is typed after `=`; 12 digits, because 0.30000000000000004 is meant as 0.3."""
         return repr(float(f"{value:.12g}")) if isinstance(value, float) else str(value)
 
+    def short(self, value: Any) -> str:
+        """Enough of a drawn value to compare trials by eye."""
+        return f"{value:.4g}" if isinstance(value, float) else self.text(value)
+
     def drawn(self, text: str) -> Any:
         """The value whose text this is."""
         if isinstance(self.distribution, CategoricalDistribution):

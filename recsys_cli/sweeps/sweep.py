@@ -148,7 +148,15 @@ def _work(
     board = Board(plan, study, tracker, progress)
     with board.shown():
         if plan.workers == 1:
-            run_all(plan, study, parent_id, NotesOnce(progress), ended=board.update)
+            once = NotesOnce(progress)
+            run_all(
+                plan,
+                study,
+                parent_id,
+                once,
+                begun=lambda trial: board.update(),
+                ended=board.update,
+            )
         else:
             run_workers(plan, study, parent_id, progress, board)
     if over := plan.limits.reached(spent(study)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Protocol
@@ -16,9 +16,8 @@ from typing import IO, TYPE_CHECKING, Protocol
 from recsys_cli.redact import printable, redact
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
+    from recsys_cli.tracking.drawing import Drawing
 
-REDRAWS_PER_SECOND = 5
 NUMBERS_SHOWN = 2
 
 
@@ -43,7 +42,7 @@ class Console:
         self._bars = self._stream.isatty() if bars is None else bars
         self._seconds_between_lines = seconds_between_lines
         self._depth = 0
-        self._drawing: RichProgress | None = None
+        self._drawing: Drawing | None = None
 
     def note(self, text: str) -> None:
         """Print one line, above the bars where there are some; without secrets and control characters."""
@@ -53,6 +52,16 @@ class Console:
             self._stream.flush()
         else:
             self._drawing.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show rows under the bars until others come or the last bar ends; where lines are printed, nothing.
+
+        Args:
+            heads: Of the columns.
+            rows: Cells of text.
+        """
+        if self._drawing is not None:
+            self._drawing.table(heads, rows)
 
     @contextmanager
     def bar(self, what: str, total: int, unit: str) -> Iterator[_Meter]:
@@ -70,17 +79,19 @@ class Console:
                 meter = _Meter(face, self._seconds_between_lines)
             else:
                 face = _RichBar(drawing, what, total, unit, stays=self._depth == 1)
-                meter = _Meter(face, 1 / REDRAWS_PER_SECOND)
+                meter = _Meter(face, drawing.seconds_between)
             try:
                 yield meter
             finally:
                 meter.end()
 
     @contextmanager
-    def _display(self) -> Iterator[RichProgress | None]:
+    def _display(self) -> Iterator[Drawing | None]:
         """Count the depth of bars; the outermost starts and stops the drawing."""
         if self._depth == 0 and self._bars:
-            self._drawing = _rich_progress(self._stream)
+            from recsys_cli.tracking.drawing import Drawing
+
+            self._drawing = Drawing(self._stream)  # type: ignore[arg-type]  # a file in what rich uses
             self._drawing.start()
         self._depth += 1
         try:
@@ -88,6 +99,7 @@ class Console:
         finally:
             self._depth -= 1
             if self._depth == 0 and self._drawing is not None:
+                self._drawing.table((), ())
                 self._drawing.stop()
                 self._drawing = None
 
@@ -153,16 +165,16 @@ class _Lines:
 class _RichBar:
     """A bar that moves."""
 
-    def __init__(
-        self, drawing: RichProgress, what: str, total: int, unit: str, *, stays: bool
-    ) -> None:
+    def __init__(self, drawing: Drawing, what: str, total: int, unit: str, *, stays: bool) -> None:
         self._drawing = drawing
         self._stays = stays
-        self._task = drawing.add_task(what, total=total, unit=unit, numbers="")
+        self._total = total
+        self._task = drawing.add_task(what, total=total, unit=unit, numbers="", until=None)
 
     def show(self, done: int, shown: dict[str, float], seconds: float) -> None:
         """Move the bar."""
-        self._drawing.update(self._task, completed=done, numbers=_numbers(shown))
+        until = time.monotonic() + seconds / done * (self._total - done) if done else None
+        self._drawing.update(self._task, completed=done, numbers=_numbers(shown), until=until)
 
     def end(self, done: int, shown: dict[str, float], seconds: float) -> None:
         """Leave the outermost bar as it is now, and take an inner one away."""
@@ -208,33 +220,6 @@ class _Tolerant:
                 action(self._stream)
         except (OSError, ValueError):
             self._stream = None
-
-
-def _rich_progress(stream: _Tolerant) -> RichProgress:
-    """The drawing of all bars that are open together."""
-    from rich.console import Console as RichConsole
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}", markup=False),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[numbers]}", markup=False),
-        console=RichConsole(file=stream, force_terminal=True),  # type: ignore[arg-type]  # a file in what rich uses
-        refresh_per_second=REDRAWS_PER_SECOND,
-        redirect_stdout=False,
-        expand=True,
-    )
 
 
 def _clock(seconds: float) -> str:

@@ -145,6 +145,39 @@ def test_a_bar_fits_its_terminal(columns, monkeypatch):
     assert max(len(line) for line in lines) == columns
 
 
+def test_a_table_stands_under_the_bars_until_the_last_one_ends():
+    with terminal() as (stream, seen):
+        console = Console(stream=stream)
+        with console.bar("sweep", total=2, unit="trials"):
+            console.table(("trial", "value"), [("trial-001", "0.5"), ("a[bold]b", "\x1b[31m")])
+            console.table(("trial", "value"), [("trial-002", "0.7")])
+    text = seen[0]
+    assert "trial-001" in text
+    assert "a[bold]b" in text
+    assert "\x1b[31m" not in text
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text[text.rindex("trial-002") :])
+    assert "trial-001" not in last
+    assert re.search(r"sweep .*0/2 trials", last)  # drawn once more, without rows
+
+
+def test_where_lines_are_printed_there_is_no_table():
+    stream = io.StringIO()
+    console = Console(stream=stream)
+    with console.bar("sweep", total=2, unit="trials"):
+        console.table(("trial", "value"), [("trial-001", "0.5")])
+    assert "trial-001" not in stream.getvalue()
+
+
+def test_the_time_that_is_left_is_told_for_steps_of_minutes(clock):
+    with terminal() as (stream, seen):
+        console = Console(stream=stream)
+        with console.bar("sweep", total=4, unit="trials") as bar:
+            for _ in range(2):
+                clock[0] += 100
+                bar.advance()
+    assert "0:03:20" in seen[0]
+
+
 def test_bars_can_be_forced_and_forbidden():
     with terminal() as (stream, seen), Console(stream=stream, bars=False).bar("a", 1, "b") as bar:
         bar.advance()
