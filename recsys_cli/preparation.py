@@ -11,6 +11,7 @@ from typing import Any
 
 from recsys_cli import catalogue
 from recsys_cli.config import Config, build
+from recsys_cli.data.context import context_facts
 from recsys_cli.data.filters import Filtered
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.split import Holdout, Split
@@ -113,8 +114,12 @@ def sketch(config: Config, *, progress: Progress, stopwatch: Stopwatch | None = 
     with device.active():
         interactions, split = load_and_split(config, progress=progress, stopwatch=clock)
     trainer = build(tree["trainer"], key="trainer", seed=tree["seed"])
-    sizes = {"n_users": split.n_users, "n_items": split.n_items}
-    make = partial(build, tree["model"], key="model", **sizes)
+    facts = {
+        "n_users": split.n_users,
+        "n_items": split.n_items,
+        "context_facts": context_facts(interactions, split.train),
+    }
+    make = partial(build, tree["model"], key="model", **facts)
     return Draft(interactions, split, make, trainer, protocol, device)
 
 

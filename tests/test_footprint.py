@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from recsys_cli import catalogue, config, experiment, footprint, preparation
+from recsys_cli.data.context import ContextFacts
 from recsys_cli.errors import ResourceError
 from recsys_cli.footprint import (
     FLOAT,
@@ -30,7 +31,8 @@ def made(*said: str, n_users: int = 40, n_items: int = 20):
     """How a model of these settings is built, and its trainer."""
     tree = config.load(said).tree
     trainer = config.build(tree["trainer"], key="trainer", seed=0)
-    make = partial(config.build, tree["model"], key="model", n_users=n_users, n_items=n_items)
+    sizes = {"n_users": n_users, "n_items": n_items, "context_facts": ContextFacts({}, (0, 1))}
+    make = partial(config.build, tree["model"], key="model", **sizes)
     return make, trainer
 
 

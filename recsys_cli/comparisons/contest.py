@@ -41,7 +41,7 @@ class Preset(BaseModel):
         models: What is tuned and compared: models, or names of variants.
         variants: Name of a variant -> the settings that make it one, its model among them.
         yardsticks: Models or variants with nothing to tune that stand beside the usual ones.
-        on: Data set -> variant -> settings in place of the variant's own, where the data has other columns.
+        per_data: Data set -> variant -> settings in place of the variant's own, where the data has other columns.
         overrides: Settings that all have in common: data, split, filter.
         spaces: Model or variant -> what is searched instead of its model's ready space.
         reference: The one that the others are set against.
@@ -55,7 +55,7 @@ class Preset(BaseModel):
     models: Annotated[list[str], Field(min_length=1)]
     variants: dict[str, list[str]] = {}
     yardsticks: list[str] = []
-    on: dict[str, dict[str, list[str]]] = {}
+    per_data: dict[str, dict[str, list[str]]] = {}
     overrides: list[str] = []
     spaces: dict[str, list[str]] = {}
     reference: str = ""
@@ -66,7 +66,7 @@ class Preset(BaseModel):
     def settings_of(self, name: str, data: str) -> list[str]:
         """What makes a model or variant what it is, on a data set; its model comes first."""
         own = self.variants.get(name, [f"model={name}"])
-        instead = self.on.get(data, {}).get(name, [])
+        instead = self.per_data.get(data, {}).get(name, [])
         keys = {text.split("=")[0] for text in instead}
         return [*(text for text in own if text.split("=")[0] not in keys), *instead]
 

@@ -24,7 +24,9 @@ from recsys_cli.config.settings import REQUIRED_GROUPS, Config, walk
 from recsys_cli.errors import ConfigError, nearest
 
 SEED = Annotated[int, Ge(0), Le(2**63 - 1)]
-RUNTIME = frozenset({"n_users", "n_items", "interactions", "seed", "device", "progress"})
+RUNTIME = frozenset(
+    {"n_users", "n_items", "context_facts", "interactions", "seed", "device", "progress"}
+)
 OWN = "recsys_cli"
 ALLOWED = "RECSYS_ALLOW"  # names of packages, separated by spaces
 _own_packages: list[str] = []

@@ -6,8 +6,8 @@ every device sees the same batches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recsys_cli.data.context import READS, is_asked
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.sampling import UnseenItems
 from recsys_cli.errors import DataError
@@ -94,6 +95,8 @@ class Sequences:
         now: The next event's seconds: the moment of the request.
         real: False at padding.
         negatives: What the model draws to compare with; None where it takes all items.
+        context: Column -> the event's code.
+        asked: Column -> the next event's code; without the columns that come with the answer.
     """
 
     items: Int64[Tensor, "batch length"]
@@ -102,6 +105,8 @@ class Sequences:
     now: Int64[Tensor, "batch length"] | None
     real: Bool[Tensor, "batch length"]
     negatives: Negatives | None = None
+    context: Mapping[str, Int64[Tensor, "batch length"]] = field(default_factory=dict)
+    asked: Mapping[str, Int64[Tensor, "batch length"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.real.sum())
@@ -241,6 +246,8 @@ class SequenceBatches:
             )
         self._items = interactions.items
         self._times = interactions.times if "times" in model.reads else None
+        read = sorted(name.removeprefix(READS) for name in model.reads if name.startswith(READS))
+        self._context = {name: interactions.context[name] for name in read}
         self._cuts = _cuts(self._lengths, batch_size)
         self._n_negatives: int | None = model.negatives
         self._draws: Draws = getattr(model, "draws", Draws())
@@ -289,6 +296,8 @@ class SequenceBatches:
             now=None if self._times is None else column(self._times, 1),
             real=torch.from_numpy(real).to(self._device),
             negatives=negatives,
+            context={name: column(codes, 0) for name, codes in self._context.items()},
+            asked={n: column(codes, 1) for n, codes in self._context.items() if is_asked(n)},
         )
 
 

@@ -18,8 +18,9 @@ from recsys_cli.data.sources import Member, find
 from recsys_cli.errors import DataError
 from recsys_cli.progress import Progress
 
-# The first two are the time of day and the day of the week; which is which, nobody wrote down.
-CONTEXT = ("when_1", "when_2", "weekend", "homework", "weather", "country", "city")
+# Nobody wrote down which of the first two is the weekday: it is the one that tells whether it is weekend.
+CONTEXT = ("daytime", "weekday", "weekend", "homework", "weather", "country", "city")
+COST = "event_cost"  # of the app that was opened
 LINE = re.compile(rb"\d{1,9}(?:-\d{1,9}){7},\d{1,9}-\d{1,9}\r?\n?")
 
 
@@ -29,7 +30,7 @@ def frappe(*, source: str | None, progress: Progress) -> Interactions:
     folder = place / "cfm" if (place / "cfm").is_dir() else place
     parts = [_rows(find(folder, f"{name}.csv", "frappe.zip")) for name in ("train", "test")]
     rows = np.concatenate(parts)
-    columns = dict(zip((*CONTEXT, "cost"), rows[:, [*range(1, 8), 9]].T, strict=True))
+    columns = dict(zip((*CONTEXT, COST), rows[:, [*range(1, 8), 9]].T, strict=True))
     return from_columns(
         users=rows[:, 0],
         items=rows[:, 8],

@@ -75,7 +75,7 @@ class Interactions:
         rows: Position of the event in its file, int64: file order breaks ties of time.
         user_ids: Raw ids of the users.
         item_ids: Raw ids of the items.
-        context: Named columns of non-negative integer codes, one an event.
+        context: Named columns of non-negative integer codes, one an event, see `recsys_cli.data.context`.
         item_categories: Of each item of the catalogue; None where the data has none. No part of the digest: it
             tells nothing of the events.
     """

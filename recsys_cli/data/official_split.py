@@ -7,14 +7,14 @@ known to the test's questions and unknown to validation's, or known to both and 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
 
 from recsys_cli.data.interactions import Interactions, from_columns
 from recsys_cli.data.random_splits import LEAKS, ValidRatio, drawn
-from recsys_cli.data.split import Mask, Split, from_masks
+from recsys_cli.data.split import Mask, Split, each_alone, from_masks
 from recsys_cli.errors import DataError
 
 COLUMN = "roles"
@@ -56,8 +56,11 @@ def official(
     interactions: Interactions,
     valid_ratio: ValidRatio,
     seed: Annotated[int, Ge(0), Le(2**63 - 1)],
+    ask: Literal["every_user", "every_event"],
 ) -> Split:
     """The publisher's parts; where they made no validation part, it is drawn from their training events.
+
+    Each user is asked once, or each event is, which only its own context fits.
 
     Raises:
         DataError: The data set has no published parts, or one is empty.
@@ -85,7 +88,7 @@ def official(
     backwards = times is not None and times[train].max(initial=0) > times[targets].min(
         initial=2**62
     )
-    return from_masks(
+    split = from_masks(
         interactions,
         train=train,
         valid=(valid_known, valid_targets),
@@ -93,4 +96,12 @@ def official(
         name=f"official(validation: {validation})",
         leaks=LEAKS if backwards else "",
         may_lack_validation=valid_ratio == 0,
+    )
+    if ask == "every_user":
+        return split
+    return replace(
+        split,
+        name=f"{split.name[:-1]}; every event)",
+        valid=each_alone(split.valid),
+        test=each_alone(split.test),
     )

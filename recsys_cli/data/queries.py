@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recsys_cli.data.context import READS, is_asked
+from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.split import Holdout
+from recsys_cli.errors import DataError
 
 FIELDS = frozenset({"users", "items", "times", "now"})
 PADDING = -1
@@ -26,12 +30,16 @@ class Queries:
         items: The history, oldest first, padded on the left with -1.
         times: Seconds of the history's events, padded on the left with -1.
         now: Seconds at the moment of the question.
+        context: Column -> codes of the history's events, padded on the left with -1.
+        asked: Column -> code at the moment of the question; without those that come with the answer.
     """
 
     users: Int64[Tensor, " batch"] | None = None
     items: Int64[Tensor, "batch length"] | None = None
     times: Int64[Tensor, "batch length"] | None = None
     now: Int64[Tensor, " batch"] | None = None
+    context: Mapping[str, Int64[Tensor, "batch length"]] = field(default_factory=dict)
+    asked: Mapping[str, Int64[Tensor, " batch"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         present = (self.users, self.items, self.times, self.now)
@@ -48,6 +56,8 @@ class Queries:
             items=move(self.items),
             times=move(self.times),
             now=move(self.now),
+            context={name: column.to(device) for name, column in self.context.items()},
+            asked={name: column.to(device) for name, column in self.asked.items()},
         )
 
 
@@ -62,12 +72,18 @@ def make_queries(
     Args:
         holdout: The events known so far and the events to be predicted.
         users: Codes of users with at least one target.
-        reads: Names of the fields to build, out of `FIELDS`.
+        reads: Names of the fields to build, out of `FIELDS`, and `context.NAME` for columns of context.
         history_length: Keep at most this many latest events of each history; None keeps all.
+
+    Raises:
+        DataError: A column of context is to be read that the events or the questions do not have.
     """
-    known = torch.from_numpy(np.where(holdout.warm_users[users], users, -1).astype(np.int64))
+    codes = users if holdout.askers is None else holdout.askers[users]
+    known = torch.from_numpy(np.where(holdout.warm_users[users], codes, -1).astype(np.int64))
+    columns = sorted(name.removeprefix(READS) for name in reads if name.startswith(READS))
     items = times = now = None
-    if reads & {"items", "times"}:
+    context = {}
+    if reads & {"items", "times"} or columns:
         history = holdout.history
         stop = history.offsets[users + 1]
         start = history.offsets[users]
@@ -81,11 +97,26 @@ def make_queries(
             items = _padded(history.items, at, real)
         if "times" in reads and history.times is not None:
             times = _padded(history.times, at, real)
-    if "now" in reads and holdout.targets.times is not None:
-        now = torch.from_numpy(
-            holdout.targets.times[holdout.targets.offsets[users]].astype(np.int64)
+        context = {name: _padded(_column(history, name), at, real) for name in columns}
+    targets = holdout.targets
+    first = targets.offsets[users]
+    if "now" in reads and targets.times is not None:
+        now = torch.from_numpy(targets.times[first].astype(np.int64))
+    asked = {
+        name: torch.from_numpy(_column(targets, name)[first].astype(np.int64))
+        for name in columns
+        if is_asked(name)
+    }
+    return Queries(known if "users" in reads else None, items, times, now, context, asked)
+
+
+def _column(events: Interactions, name: str) -> NDArray[np.int32]:
+    if name not in events.context:
+        raise DataError(
+            f"the model reads the context {name}, which is not known here",
+            "train it without: model.context=[]",
         )
-    return Queries(users=known if "users" in reads else None, items=items, times=times, now=now)
+    return events.context[name]
 
 
 def _padded(column: NDArray[Any], at: NDArray[Any], real: NDArray[Any]) -> Tensor:

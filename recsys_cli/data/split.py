@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_cli.data.interactions import Interactions
+from recsys_cli.data.interactions import Interactions, Vocabulary
 from recsys_cli.errors import DataError
 
 DAY_SECONDS = 86_400
@@ -37,6 +37,8 @@ class Holdout:
         warm_users: For each user code, whether the training data has an event of them.
         warm_items: For each item code, whether the training data has an event of it.
         excluded: The events whose items are taken out of the rankings; None = those of the history.
+        askers: For each user code, the code by which training knows the user; None = the same. Another where a user is
+            asked several times, each question under a code of its own.
     """
 
     history: Interactions
@@ -44,6 +46,7 @@ class Holdout:
     warm_users: Mask
     warm_items: Mask
     excluded: Interactions | None = None
+    askers: NDArray[np.int64] | None = None
 
     @property
     def seen(self) -> Interactions:
@@ -212,6 +215,24 @@ def from_masks(
     )
     check_parts(split, len(interactions), may_lack_validation=may_lack_validation)
     return split
+
+
+def each_alone(holdout: Holdout) -> Holdout:
+    """The same targets, each in a question of its own; the id of a question is the row of its target in the file."""
+    at = np.argsort(holdout.targets.rows)
+    targets, history = holdout.targets, holdout.history
+    who = targets.users[at]
+    sizes = np.diff(history.offsets)[who]
+    first = np.cumsum(sizes) - sizes
+    rows = np.repeat(history.offsets[who] - first, sizes) + np.arange(int(sizes.sum()))
+    ids, codes = Vocabulary(targets.rows[at]), np.arange(len(at), dtype=np.int32)
+    return Holdout(
+        history=replace(history.take(rows), users=np.repeat(codes, sizes), user_ids=ids),
+        targets=replace(targets.take(at), users=codes, user_ids=ids),
+        warm_users=holdout.warm_users[who],
+        warm_items=holdout.warm_items,
+        askers=who.astype(np.int64),
+    )
 
 
 def check_parts(split: Split, n_events: int, *, may_lack_validation: bool) -> None:

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-ContextName = Literal["gap", "weekday", "hour"]
+from recsys_cli.data.context import ContextFacts
+from recsys_cli.errors import ConfigError, nearest
+
 GAP_BUCKETS = 32
-SIZES: dict[str, int] = {"gap": GAP_BUCKETS, "weekday": 7, "hour": 24}
+CLOCK_CODES = {"gap": GAP_BUCKETS, "weekday": 7, "hour": 24}
+CLOCK = "clock"  # the moment as numbers
+DAY, WEEK = 86_400, 7 * 86_400
+N_NUMBERS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """When and where events, or requests, took place.
+
+    Attributes:
+        now: Their seconds; None where no clock is read.
+        before: Seconds of the event before each.
+        columns: Column of context -> codes.
+    """
+
+    now: Int64[Tensor, "*shape"] | None = None
+    before: Int64[Tensor, "*shape"] | None = None
+    columns: Mapping[str, Int64[Tensor, "*shape"]] = field(default_factory=dict)
 
 
 def time_codes(
-    name: ContextName, now: Int64[Tensor, "*shape"], before: Int64[Tensor, "*shape"]
+    name: str, now: Int64[Tensor, "*shape"], before: Int64[Tensor, "*shape"]
 ) -> Int64[Tensor, "*shape"]:
     """What a moment looks like to a clock, as small codes.
 
@@ -32,8 +53,29 @@ def time_codes(
         codes = torch.where(seconds > 0, 1 + seconds.clamp(min=1).double().log2().floor().long(), 0)
         return codes.clamp(max=GAP_BUCKETS - 1)
     if name == "weekday":
-        return (now // 86_400 + 3) % 7
+        return (now // DAY + 3) % 7
     return now // 3_600 % 24
+
+
+def time_numbers(
+    now: Int64[Tensor, "*shape"], before: Int64[Tensor, "*shape"], span: tuple[int, int]
+) -> Float[Tensor, "*shape numbers"]:
+    """What a moment looks like as numbers between -1 and 1.
+
+    How far training has gone by then, which stays at 1 after its end, since nothing is known of what lies beyond; the
+    logarithm of the gap since `before`; sine and cosine of the time of day and of the week (UTC).
+
+    Args:
+        now: Seconds since 1970-01-01 UTC.
+        before: Seconds of the event before.
+        span: First and last second of training.
+    """
+    first, last = span
+    gone = ((now - first).double() / max(last - first, 1)).clamp(0, 1) * 2 - 1
+    gap = (1 + (now - before).clamp(min=0).double()).log2() / GAP_BUCKETS
+    turns = [2 * math.pi * (now % period).double() / period for period in (DAY, WEEK)]
+    waves = [wave for turn in turns for wave in (turn.sin(), turn.cos())]
+    return torch.stack([gone, gap.clamp(max=1), *waves], -1).float()
 
 
 class LatentCross(nn.Module):
@@ -42,31 +84,54 @@ class LatentCross(nn.Module):
     Beutel et al., "Latent Cross", 2018: the vectors start near 0, so that the layer starts as the identity.
 
     Args:
-        names: The contexts, any of `gap`, `weekday`, `hour`; none of them makes this the identity.
+        names: The contexts: `gap`, `weekday`, `hour` of the clock as codes, `clock` as numbers, or columns of the data,
+            which come first where a column has such a name; none of them makes this the identity.
         dim: Length of what is crossed.
+        facts: The columns of the data, and the span of its clock.
+
+    Raises:
+        ConfigError: A name is none of these.
     """
 
-    def __init__(self, names: Sequence[ContextName], dim: int) -> None:
+    def __init__(self, names: Sequence[str], dim: int, facts: ContextFacts) -> None:
         super().__init__()
-        self.names = list(names)
-        self.tables = nn.ModuleDict({name: nn.Embedding(SIZES[name], dim) for name in names})
-        for table in self.tables.values():
-            nn.init.normal_(table.weight, std=0.01)  # type: ignore[arg-type]
+        sizes = CLOCK_CODES | facts.sizes
+        for name in names:
+            if name not in (*sizes, CLOCK):
+                raise ConfigError(
+                    f"model.context: {name!r} is neither of the clock nor a column of this data",
+                    nearest(name, [*sizes, CLOCK]),
+                )
+        self.coded = [name for name in names if name in sizes]
+        self.columns = [name for name in self.coded if name in facts.sizes]
+        self.span = facts.span or (0, 1)
+        self.tables = nn.ModuleDict({name: nn.Embedding(sizes[name], dim) for name in self.coded})
+        self.numbers = nn.Linear(N_NUMBERS, dim, bias=False) if CLOCK in names else None
+        for weight in self.parameters():
+            nn.init.normal_(weight, std=0.01)
+
+    @property
+    def reads_clock(self) -> bool:
+        """Whether it must know the moment."""
+        return self.numbers is not None or self.coded != self.columns
 
     def forward(
-        self,
-        states: Float[Tensor, "*shape dim"],
-        now: Int64[Tensor, "*shape"] | None,
-        before: Int64[Tensor, "*shape"] | None,
+        self, states: Float[Tensor, "*shape dim"], moments: Moments
     ) -> Float[Tensor, "*shape dim"]:
-        """Cross the states with the moment `now`, `before` being the moment of the event before it."""
-        if not self.names:
-            return states
-        assert now is not None
-        assert before is not None
-        mask = torch.ones_like(states)
-        for name in self.names:
-            mask = mask + self.tables[name](time_codes(name, now, before))
+        """Cross the states with their moments."""
+        now, before, mask = moments.now, moments.before, torch.ones_like(states)
+        for name in self.coded:
+            if name in self.columns:
+                codes = moments.columns[name]
+            else:
+                assert now is not None
+                assert before is not None
+                codes = time_codes(name, now, before)
+            mask = mask + self.tables[name](codes)
+        if self.numbers is not None:
+            assert now is not None
+            assert before is not None
+            mask = mask + self.numbers(time_numbers(now, before, self.span))
         return states * mask
 
 

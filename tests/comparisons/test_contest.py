@@ -75,7 +75,7 @@ def test_a_variant_may_be_another_on_another_data_set_and_stand_there_to_be_beat
         models=["plain", "timed"],
         variants=VARIANTS | {"slow": ["model=recent_popularity", "model.window_days=99"]},
         yardsticks=["slow"],
-        on={"demo": {"timed": ["model.context=[weekday]"], "slow": ["model.window_days=9"]}},
+        per_data={"demo": {"timed": ["model.context=[weekday]"], "slow": ["model.window_days=9"]}},
         trials=2,
     )
     made = make_contest(kept, BASE, name="c")

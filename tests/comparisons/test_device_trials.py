@@ -18,6 +18,7 @@ from recsys_cli.comparisons.device_trials import (
     time_once,
 )
 from recsys_cli.comparisons.device_trials import measure as fill
+from recsys_cli.data.context import ContextFacts
 from recsys_cli.devices import Device, every_device
 from recsys_cli.errors import DataError
 from recsys_cli.models.first_try.mf import MF
@@ -266,7 +267,7 @@ def test_threads_are_put_back_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> No
 def seq(dropout: float) -> Seq:
     with torch.random.fork_rng():
         torch.manual_seed(5)  # noqa: TID251 - the same initial weights twice
-        return Seq(n_items=25, dim=4, hidden=6, dropout=dropout, context=[], history_length=10,
+        return Seq(n_items=25, context_facts=ContextFacts({}, (0, 1)), shuffled=False, dim=4, hidden=6, dropout=dropout, context=[], history_length=10,
                    softmax="auto", n_negatives=5)  # fmt: skip
 
 

@@ -196,6 +196,20 @@ def test_moments_are_left_out_where_the_model_does_not_read_them():
     assert batch.now is None
 
 
+def test_columns_are_those_of_each_event_and_of_the_next_as_far_as_it_tells_them_beforehand():
+    context = {"weather": np.array([3, 4, 5]), "event_type": np.array([0, 1, 1])}
+    x = from_columns(users=np.zeros(3, int), items=np.arange(3), context=context)
+    (batch,) = sequences(x, reads=("items", *(f"context.{name}" for name in context))).epoch(0)
+    told, asked = (
+        {name: codes.tolist() for name, codes in columns.items()}
+        for columns in (batch.context, batch.asked)
+    )
+    assert told == {"weather": [[3, 4]], "event_type": [[0, 1]]}
+    assert asked == {"weather": [[4, 5]]}
+    (plain,) = sequences(x, reads=("items",)).epoch(0)
+    assert (plain.context, plain.asked) == ({}, {})
+
+
 def test_no_sequence_is_an_error():
     with pytest.raises(DataError, match="two events"):
         sequences(from_columns(users=np.array([0, 1]), items=np.array([0, 1])))

@@ -76,7 +76,7 @@ def test_frappe_files_are_coded_lines(tmp_path):
     assert x.item_ids.decode(x.items[order]).tolist() == [5, 5, 6]
     assert {name: column[order].tolist() for name, column in x.context.items()} == {
         **{name: [0, 0, 0] for name in CONTEXT},
-        "when_1": [0, 0, 1], "when_2": [0, 1, 0], "city": [0, 1, 0], "cost": [0, 1, 0],
+        "daytime": [0, 0, 1], "weekday": [0, 1, 0], "city": [0, 1, 0], "event_cost": [0, 1, 0],
         "roles": [TRAIN_ROLES, TRAIN_ROLES, TEST_ROLES],
     }  # fmt: skip
     (tmp_path / "cfm" / "test.csv").write_bytes(b"1-11-20-30-40-50-60-70,6-90\n1-11-20-30,6-90\n")
@@ -129,7 +129,7 @@ def test_the_parts_of_time_to_split(real_data):
 @pytest.mark.realdata
 def test_the_parts_of_a_published_movielens_split(real_data):
     x = ml_100k_mcrec(source=str(real_data("ml-100k-mcrec")), progress=Silent())
-    counts = official(interactions=x, valid_ratio=0, seed=0).counts()
+    counts = official(interactions=x, valid_ratio=0, seed=0, ask="every_user").counts()
     assert (counts["train_events"], counts["test_events"], counts["test_users"]) == (
         80_000,
         20_000,
@@ -159,7 +159,7 @@ def test_the_parts_that_the_publisher_of_movielens_made(real_data, tmp_path, fol
             assert text is not None
             (tmp_path / f"{fold}.{kind}").write_bytes(text.read())
     x = ml_100k_official(source=str(tmp_path), fold=fold, progress=Silent())
-    split = official(interactions=x, valid_ratio=0, seed=0)
+    split = official(interactions=x, valid_ratio=0, seed=0, ask="every_user")
     assert len(split.test.targets) == n_test
     assert len(split.train) == 100_000 - n_test
     assert split.leaks

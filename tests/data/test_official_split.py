@@ -1,5 +1,7 @@
 """The publisher's own parts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from recsys_cli.data.official_split import (
     merged,
     official,
 )
+from recsys_cli.data.queries import make_queries
 from recsys_cli.errors import DataError
 
 
@@ -36,7 +39,7 @@ def made(roles: list[int], times: bool = True) -> Interactions:
 
 def test_each_event_is_where_its_publisher_put_it():
     x = made([TRAIN_ROLES] * 4 + [VALID_ROLES] * 2 + [TEST_ROLES] * 2)
-    split = official(interactions=x, valid_ratio=0.5, seed=0)
+    split = official(interactions=x, valid_ratio=0.5, seed=0, ask="every_user")
     assert events(split.train) == events(split.valid.history) == {0, 1, 2, 3}
     assert events(split.valid.targets) == {4, 5}
     assert events(split.test.history) == {0, 1, 2, 3, 4, 5}
@@ -49,7 +52,7 @@ def test_each_event_is_where_its_publisher_put_it():
 
 def test_what_the_test_is_asked_with_may_go_on_after_training():
     x = made([TRAIN_ROLES] * 4 + [VALID_ROLES, VALID_KNOWN, TEST_KNOWN, TEST_TARGET])
-    split = official(interactions=x, valid_ratio=0.5, seed=0)
+    split = official(interactions=x, valid_ratio=0.5, seed=0, ask="every_user")
     assert events(split.train) == {0, 1, 2, 3}
     assert events(split.valid.history) == {0, 1, 2, 3, 5}
     assert events(split.test.history) == {0, 1, 2, 3, 4, 6}
@@ -57,7 +60,7 @@ def test_what_the_test_is_asked_with_may_go_on_after_training():
 
 def test_validation_is_drawn_from_training_where_there_is_none():
     x = made([TRAIN_ROLES] * 20 + [TEST_ROLES] * 4)
-    split = official(interactions=x, valid_ratio=0.25, seed=0)
+    split = official(interactions=x, valid_ratio=0.25, seed=0, ask="every_user")
     assert len(split.valid.targets) == 5
     assert (
         events(split.train)
@@ -65,14 +68,14 @@ def test_validation_is_drawn_from_training_where_there_is_none():
         == set(range(20)) - events(split.valid.targets)
     )
     assert events(split.test.history) == set(range(20))
-    assert official(interactions=x, valid_ratio=0.25, seed=0).hash == split.hash
-    assert official(interactions=x, valid_ratio=0.25, seed=1).hash != split.hash
+    assert official(interactions=x, valid_ratio=0.25, seed=0, ask="every_user").hash == split.hash
+    assert official(interactions=x, valid_ratio=0.25, seed=1, ask="every_user").hash != split.hash
     assert "0.25 of training" in split.name
 
 
 def test_or_is_left_out():
     x = made([TRAIN_ROLES] * 20 + [TEST_ROLES] * 4)
-    split = official(interactions=x, valid_ratio=0, seed=0)
+    split = official(interactions=x, valid_ratio=0, seed=0, ask="every_user")
     assert len(split.train) == 20
     assert len(split.valid.users) == 0
     assert split.name == "official(validation: none)"
@@ -81,13 +84,13 @@ def test_or_is_left_out():
 @pytest.mark.parametrize(("times", "leaks"), [(True, True), (False, False)])
 def test_parts_that_are_not_in_the_order_of_time_leak(times, leaks):
     x = made([TEST_ROLES] * 4 + [TRAIN_ROLES] * 20, times)
-    assert bool(official(interactions=x, valid_ratio=0, seed=0).leaks) == leaks
+    assert bool(official(interactions=x, valid_ratio=0, seed=0, ask="every_user").leaks) == leaks
 
 
 def test_data_without_published_parts_is_refused():
     x = from_columns(users=np.zeros(3, int), items=np.arange(3))
     with pytest.raises(DataError, match="this data set has none"):
-        official(interactions=x, valid_ratio=0, seed=0)
+        official(interactions=x, valid_ratio=0, seed=0, ask="every_user")
 
 
 def test_files_are_joined_one_behind_the_other():
@@ -130,3 +133,30 @@ def test_without_times_user_and_item_make_an_event():
     assert len(one) == 3
     assert one.context[COLUMN].tolist() == [3, 3, 3]
     assert one.times is None
+
+
+def test_asked_event_by_event_each_target_is_a_question_of_its_own_user():
+    """The history is the user's, whole; the question knows who asks, and only its own target's context."""
+    x = made([TRAIN_ROLES] * 4 + [VALID_ROLES] * 2 + [TEST_ROLES] * 4)
+    x = replace(x, context=x.context | {"weekday": x.rows.astype(np.int32)})
+    once = official(interactions=x, valid_ratio=0.5, seed=0, ask="every_user")
+    split = official(interactions=x, valid_ratio=0.5, seed=0, ask="every_event")
+
+    assert split.test.users.tolist() == [0, 1, 2, 3]
+    assert split.test.history.user_ids.ids.tolist() == [6, 7, 8, 9]
+    assert split.test.targets.rows.tolist() == [6, 7, 8, 9]
+    assert split.hash != once.hash
+    asked = make_queries(
+        split.test, np.array([0, 1, 2]), frozenset({"users", "items", "context.weekday"})
+    )
+    assert asked.users.tolist() == [0, 1, 0]
+    assert asked.items.tolist() == [[0, 2, 4], [1, 3, 5], [0, 2, 4]]
+    assert asked.context["weekday"].tolist() == asked.items.tolist()
+    assert asked.asked["weekday"].tolist() == [6, 7, 8]
+
+
+def test_a_question_of_its_own_asks_as_the_user_whom_training_knows_or_as_nobody():
+    x = made([TRAIN_ROLES, TEST_ROLES, TRAIN_ROLES, TEST_ROLES, TEST_ROLES])
+    split = official(interactions=x, valid_ratio=0.5, seed=0, ask="every_event")
+    asked = make_queries(split.test, split.test.users, frozenset({"users"}))
+    assert asked.users.tolist() == [-1, -1, 0]

@@ -1,13 +1,17 @@
 """What a model is asked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_cli.data.interactions import from_columns
 from recsys_cli.data.queries import FIELDS, make_queries
 from recsys_cli.data.split import Split, assemble
+from recsys_cli.errors import DataError
 
 
 @pytest.fixture
@@ -77,3 +81,50 @@ def test_a_history_is_what_its_user_did_before_in_that_order(lines, longest):
         assert queries.now[at] == asked * 10
         trained = any(own == x.user_ids.ids[user] and role == 0 for own, role in lines)
         assert queries.users[at] == (user if trained else -1)
+
+
+def contextual(**columns) -> Split:
+    """The last event of each of two users is test; the weather is known by then, an event's type is not."""
+    x = from_columns(
+        users=np.array([0, 0, 0, 1, 1]),
+        items=np.arange(5),
+        times=np.arange(5) * 10,
+        context={"weather": np.array([3, 4, 5, 6, 7]), "event_type": np.array([0, 1, 1, 0, 1])}
+        | columns,
+    )
+    part = np.array([0, 0, 2, 0, 2])
+    return assemble(x, part, name="by hand", leaks="", may_lack_validation=True)
+
+
+CONTEXT = frozenset({"items", "times", "now", "context.weather", "context.event_type"})
+
+
+def test_columns_are_those_of_the_history_and_of_the_request():
+    test = contextual().test
+    queries = make_queries(test, test.users, CONTEXT)
+    assert {name: codes.tolist() for name, codes in queries.context.items()} == {
+        "weather": [[3, 4], [-1, 6]],
+        "event_type": [[0, 1], [-1, 0]],
+    }
+    assert {name: codes.tolist() for name, codes in queries.asked.items()} == {"weather": [5, 7]}
+    (only,) = make_queries(test, np.array([1]), frozenset({"context.weather"})).context.values()
+    assert only.tolist() == [[6]]
+
+
+def test_nothing_of_the_target_is_in_its_question_but_its_moment_and_what_is_known_by_then():
+    """Another item, another type of event: the same question."""
+    test = contextual().test
+    other = contextual(event_type=np.array([0, 1, 0, 0, 0])).test
+    other = replace(other, targets=replace(other.targets, items=other.targets.items[::-1].copy()))
+    one, same = (make_queries(part, part.users, CONTEXT) for part in (test, other))
+    for before, after in (
+        (one.context, same.context),
+        (one.asked, same.asked),
+        ({n: getattr(one, n) for n in ("items", "times", "now")}, vars(same)),
+    ):
+        assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_column_that_is_not_there_is_one_line(split):
+    with pytest.raises(DataError, match="reads the context weather, which is not known here"):
+        make_queries(split.test, split.test.users, frozenset({"context.weather"}))

@@ -53,7 +53,9 @@ RULES: dict[str, Rule] = {
     "recbole": lambda x: random_splits.recbole(
         interactions=x, valid_ratio=0.1, test_ratio=0.1, seed=2020
     ),
-    "official": lambda x: official_split.official(interactions=x, valid_ratio=0.1, seed=0),
+    "official": lambda x: official_split.official(
+        interactions=x, valid_ratio=0.1, seed=0, ask="every_user"
+    ),
     "sessions": lambda x: session_splits.sessions(
         interactions=x, test_days=10, valid_days=10, ask="every_event"
     ),
@@ -433,7 +435,7 @@ def test_a_seed_of_its_own_draws_other_events():
         (random_splits.k_fold, {"folds": 5, "fold": 1, "valid_ratio": 0.1}),
         (random_splits.recbole, {"valid_ratio": 0.1, "test_ratio": 0.1}),
         (user_splits.user_holdout, {"held_out_users": 3, "target_ratio": 0.4, "min_events": 5}),
-        (official_split.official, {"valid_ratio": 0.5}),
+        (official_split.official, {"valid_ratio": 0.5, "ask": "every_user"}),
     ):
         train_alone = replace(x, context={"roles": np.where(x.context["roles"] == 16, 16, 11)})
         splits = {rule(interactions=train_alone, seed=seed, **settings).hash for seed in range(3)}

@@ -1,5 +1,6 @@
 """What a moment looks like, and the latent cross."""
 
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -7,8 +8,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_cli.models.layers import Dropout, LatentCross, take_rows, time_codes
+from recsys_cli.data.context import ContextFacts
+from recsys_cli.errors import ConfigError
+from recsys_cli.models.layers import (
+    DAY,
+    WEEK,
+    Dropout,
+    LatentCross,
+    Moments,
+    take_rows,
+    time_codes,
+    time_numbers,
+)
 from recsys_cli.seeds import isolated
+
+FACTS = ContextFacts({"weather": 3}, (0, 14_400))
 
 
 @given(st.integers(0, 2**33))
@@ -41,20 +55,55 @@ def test_gaps_are_whole_powers_of_two(seconds, code):
 
 def test_no_context_is_the_identity():
     states = torch.randn(3, 4)
-    assert torch.equal(LatentCross([], 4)(states, None, None), states)
+    assert torch.equal(LatentCross([], 4, FACTS)(states, Moments()), states)
 
 
 def test_with_zero_vectors_it_is_its_baseline_and_otherwise_a_mask():
-    cross = LatentCross(["gap", "hour"], 2)
+    cross = LatentCross(["gap", "hour", "clock", "weather"], 2, FACTS)
     states = torch.tensor([[1.0, -2.0]])
-    now, before = torch.tensor([7_200]), torch.tensor([7_199])
-    for table in cross.tables.values():
-        torch.nn.init.zeros_(table.weight)
-    assert torch.equal(cross(states, now, before), states)
+    weather = {"weather": torch.tensor([2])}
+    at = Moments(torch.tensor([7_200]), torch.tensor([7_199]), weather)
+    for weight in cross.parameters():
+        torch.nn.init.zeros_(weight)
+    assert torch.equal(cross(states, at), states)
     with torch.no_grad():
         cross.tables["gap"].weight[1] = torch.tensor([0.5, 0.0])
         cross.tables["hour"].weight[2] = torch.tensor([0.25, -1.0])
-    assert cross(states, now, before).tolist() == [[1.75, 0.0]]
+        cross.tables["weather"].weight[2] = torch.tensor([1.0, 0.0])
+        cross.numbers.weight[
+            1, 0
+        ] = -2.0  # how far training has gone: 7,200 of 14,400 seconds, which is 0
+        cross.numbers.weight[0, 5] = 1.0  # the cosine of the week, which began on a Thursday
+    week = math.cos(2 * math.pi * 7_200 / (7 * 86_400))
+    assert cross(states, at)[0].tolist() == pytest.approx([2.75 + week, 0.0])
+
+
+def test_numbers_of_a_moment_stay_where_training_ended_and_waves_go_on():
+    """Beyond the span of training no number is one that training never saw."""
+    span = (1_000_000, 2_000_000)
+    now = torch.tensor([0, 1_000_000, 1_500_000, 2_000_000, 2_000_000 + 4 * WEEK])
+    numbers = time_numbers(now, now - 1, span)
+    assert numbers[:, 0].tolist() == [-1, -1, 0, 1, 1]
+    assert torch.equal(numbers[3], numbers[4])
+    assert numbers.abs().max() <= 1
+    assert time_numbers(now[:1] + 2**62, now[:1] - 2**62, span).abs().max() <= 1
+    assert time_numbers(now, now + 9, span)[:, 1].tolist() == [0] * 5
+    day, later = time_numbers(now[:1], now[:1], span)[0], time_numbers(now[:1] + DAY, now[:1], span)
+    assert torch.allclose(later[0, 2:4], day[2:4])
+    assert not torch.allclose(later[0, 4:], day[4:])
+
+
+def test_a_context_that_nobody_tells_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="'wether' is neither") as refused:
+        LatentCross(["wether"], 2, FACTS)
+    assert "weather" in refused.value.line
+
+
+def test_a_column_of_the_data_comes_before_the_clocks_and_needs_no_clock():
+    cross = LatentCross(["weekday"], 2, ContextFacts({"weekday": 3}, None))
+    assert not cross.reads_clock
+    assert cross.tables["weekday"].num_embeddings == 3
+    assert LatentCross(["clock"], 2, FACTS).reads_clock
 
 
 @pytest.mark.parametrize("shape", [(7,), (7, 3)])

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from recsys_cli.data.batches import KINDS
+from recsys_cli.data.context import ContextFacts
 from recsys_cli.data.interactions import from_columns
 from recsys_cli.devices import Device
 from recsys_cli.models.first_try.deep import Deep
@@ -33,6 +34,8 @@ def make(name: str, x) -> torch.nn.Module:
         return Deep(**shared, dim=64, widths=[64, 32], activation="relu")
     return Seq(
         n_items=x.n_items,
+        context_facts=ContextFacts({}, None),
+        shuffled=False,
         dim=64,
         hidden=64,
         dropout=0.2,

@@ -7,6 +7,7 @@ context in recurrent recommender systems", 2018), and a softmax over all items (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
@@ -16,9 +17,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from recsys_cli.data.batches import Sequences
+from recsys_cli.data.context import READS, ContextFacts, is_asked
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
-from recsys_cli.models.layers import ContextName, Dropout, LatentCross, take_rows
+from recsys_cli.models.layers import Dropout, LatentCross, Moments, take_rows
 from recsys_cli.models.softmax import ROWS_ON_CPU, sampled_softmax_loss, softmax_loss
 
 MOST_ITEMS_OF_A_FULL_SOFTMAX = 10_000
@@ -32,7 +34,9 @@ class Seq(nn.Module):
         dim: Length of the item embeddings, shared by input and output.
         hidden: Units of the GRU.
         dropout: Share of the GRU's inputs and outputs that is dropped in training.
-        context: What the moments tell: `gap` since the event before, `weekday`, `hour` (UTC); [] for none.
+        context_facts: What the data tells of its context.
+        context: What the moments tell: `gap` since the event before, `weekday`, `hour` (UTC), as codes; `clock`, the same
+            and how far training has gone, as numbers; columns of the data; [] for none.
         history_length: Most events of a history that are read, the latest ones.
         shuffled: Whether the items of a history change places by chance, in training and after it: a control, which
             shows what their order is worth. The moments stay where they are.
@@ -50,25 +54,29 @@ class Seq(nn.Module):
         self,
         *,
         n_items: int,
+        context_facts: ContextFacts,
         dim: Annotated[int, Ge(1), Le(4096)],
         hidden: Annotated[int, Ge(1), Le(8192)],
         dropout: Annotated[float, Ge(0), Lt(1)],
-        context: list[ContextName],
+        context: list[str],
         history_length: Annotated[int, Ge(1), Le(10_000)],
         shuffled: bool,
         softmax: Literal["auto", "full", "sampled"],
         n_negatives: Annotated[int, Ge(1), Le(1_000_000)],
     ) -> None:
         super().__init__()
-        self.reads = frozenset({"items", "times", "now"} if context else {"items"})
         self.history_length, self.shuffled = history_length, shuffled
         full = n_items <= MOST_ITEMS_OF_A_FULL_SOFTMAX if softmax == "auto" else softmax == "full"
         self.negatives = None if full else n_negatives
         self.items = nn.Parameter(torch.empty(n_items, dim).normal_(std=dim**-0.5))
         self.bias = nn.Parameter(torch.zeros(n_items))
-        self.event_cross = LatentCross(context, dim)
+        self.event_cross = LatentCross(context, dim, context_facts)
         self.gru = nn.GRU(dim, hidden)
-        self.request_cross = LatentCross(context, hidden)
+        asked = [name for name in context if is_asked(name)]
+        self.request_cross = LatentCross(asked, hidden, context_facts)
+        columns = {f"{READS}{name}" for name in self.event_cross.columns}
+        clock = {"times", "now"} if self.event_cross.reads_clock else set()
+        self.reads = frozenset({"items"} | columns | clock)
         self.to_item = nn.Linear(hidden, dim)
         self.dropout = Dropout(dropout)
 
@@ -86,12 +94,16 @@ class Seq(nn.Module):
         if self.shuffled:
             batch = shuffled(batch)
         items, real = batch.items.T, batch.real.T
-        times, now = (None if c is None else c.T for c in (batch.times, batch.now))
         at = real.flatten().nonzero().squeeze(1)
-        states = take_rows(self._states(items, times).flatten(0, 1), at)
-        if now is not None and times is not None:
-            now, times = now.flatten()[at], times.flatten()[at]
-        vectors = self.to_item(self.dropout(self.request_cross(states, now, times)))
+
+        def asked(column: Tensor | None) -> Tensor | None:
+            return None if column is None else column.T.flatten()[at]
+
+        states = self._states(items, batch.times, batch.context)
+        states = take_rows(states.flatten(0, 1), at)
+        columns = {name: column.T.flatten()[at] for name, column in batch.asked.items()}
+        request = Moments(asked(batch.now), asked(batch.times), columns)
+        vectors = self.to_item(self.dropout(self.request_cross(states, request)))
         targets = batch.targets.T.flatten()[at]
         if batch.negatives is None:
             return softmax_loss(vectors, self.items, self.bias, targets)
@@ -119,20 +131,26 @@ class Seq(nn.Module):
         if self.shuffled:
             items = _in_some_order(items, lengths)
         times = None if queries.times is None else queries.times.gather(1, at)
+        context = {name: c.gather(1, at).clamp(min=0) for name, c in queries.context.items()}
         last = (lengths - 1).clamp(min=0)
-        states = self._states(items.T, None if times is None else times.T)
+        states = self._states(items.T, times, context)
         states = states[last, torch.arange(len(items), device=last.device)]
-        states = states * (lengths > 0)[:, None]
         before = None if times is None else times.gather(1, last[:, None]).squeeze(1)
-        vectors = self.to_item(self.request_cross(states, queries.now, before))
+        request = Moments(queries.now, before, queries.asked)
+        vectors = self.to_item(self.request_cross(states, request))
         return torch.addmm(self.bias, vectors * (lengths > 0)[:, None], self.items.T)
 
     def _states(
-        self, items: Int64[Tensor, "length batch"], times: Int64[Tensor, "length batch"] | None
+        self,
+        items: Int64[Tensor, "length batch"],
+        times: Int64[Tensor, "batch length"] | None,
+        context: Mapping[str, Int64[Tensor, "batch length"]],
     ) -> Float[Tensor, "length batch hidden"]:
         """The GRU's state after each event."""
-        before = None if times is None else torch.cat([times[:1], times[:-1]])
-        inputs = self.event_cross(take_rows(self.items, items), times, before)
+        now = None if times is None else times.T
+        before = None if now is None else torch.cat([now[:1], now[:-1]])
+        moments = Moments(now, before, {name: column.T for name, column in context.items()})
+        inputs = self.event_cross(take_rows(self.items, items), moments)
         states: Tensor = self.gru(self.dropout(inputs))[0]
         return states
 

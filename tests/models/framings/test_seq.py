@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from recsys_cli.data.batches import Negatives, Sequences
+from recsys_cli.data.context import ContextFacts
 from recsys_cli.data.queries import Queries
 from recsys_cli.models.framings.seq import Seq, shuffled
 
 N_ITEMS = 11
+FACTS = ContextFacts({"weather": 3, "event_type": 2}, (0, 1_000_000))
 
 
 def make(context=("gap", "weekday", "hour"), **settings) -> Seq:
@@ -22,7 +24,9 @@ def make(context=("gap", "weekday", "hour"), **settings) -> Seq:
         "softmax": "auto",
         "n_negatives": 4,
     }
-    return Seq(n_items=N_ITEMS, context=list(context), **(given | settings)).eval()
+    return Seq(
+        n_items=N_ITEMS, context_facts=FACTS, context=list(context), **(given | settings)
+    ).eval()
 
 
 @pytest.fixture
@@ -35,6 +39,8 @@ def queries() -> Queries:
 def test_it_reads_moments_only_if_it_has_a_context():
     assert make().reads == {"items", "times", "now"}
     assert make(context=[]).reads == {"items"}
+    assert make(context=["weather"]).reads == {"items", "context.weather"}
+    assert make(context=["clock"]).reads == {"items", "times", "now"}
 
 
 def test_more_padding_changes_nothing(queries):
@@ -77,12 +83,13 @@ def test_a_position_in_training_is_scored_as_a_query_would_be():
 
 
 def test_with_zero_cross_vectors_it_is_the_model_without_context(queries):
-    with_context, without = make(), make(context=[])
+    names = ["gap", "weekday", "hour", "clock"]
+    with_context, without = make(names), make(context=[])
     weights = {k: v for k, v in with_context.state_dict().items() if "cross" not in k}
     without.load_state_dict(weights)
     for cross in (with_context.event_cross, with_context.request_cross):
-        for table in cross.tables.values():
-            torch.nn.init.zeros_(table.weight)
+        for weight in cross.parameters():
+            torch.nn.init.zeros_(weight)
     assert torch.equal(with_context.score(queries), without.score(Queries(items=queries.items)))
 
 
@@ -113,6 +120,29 @@ def test_the_target_does_not_leak_into_its_own_query():
     )
 
 
+def test_columns_of_the_data_matter_those_of_the_answer_only_when_they_are_past():
+    model = make(["weather", "event_type"])
+    assert model.request_cross.coded == ["weather"]
+    for cross in (model.event_cross, model.request_cross):
+        for weight in cross.parameters():
+            torch.nn.init.normal_(weight)
+    items = torch.tensor([[-1, 2, 1], [1, 2, 3]])
+
+    def scores(weather, event_type, asked):
+        context = {"weather": torch.tensor(weather), "event_type": torch.tensor(event_type)}
+        return model.score(
+            Queries(items=items, context=context, asked={"weather": torch.tensor(asked)})
+        )
+
+    base = scores([[-1, 0, 1], [0, 1, 2]], [[-1, 0, 1], [1, 1, 0]], [0, 1])
+    others = [
+        scores([[-1, 2, 1], [0, 2, 2]], [[-1, 0, 1], [1, 1, 0]], [0, 1]),
+        scores([[-1, 0, 1], [0, 1, 2]], [[-1, 1, 1], [1, 0, 0]], [0, 1]),
+        scores([[-1, 0, 1], [0, 1, 2]], [[-1, 0, 1], [1, 1, 0]], [2, 0]),
+    ]
+    assert all((other - base).abs().amax(1).min() > 1e-4 for other in others)
+
+
 @pytest.mark.parametrize(
     ("n_items", "softmax", "drawn"),
     [
@@ -125,7 +155,7 @@ def test_the_target_does_not_leak_into_its_own_query():
 def test_the_catalogues_size_or_the_setting_says_what_is_compared(n_items, softmax, drawn):
     given = {"dim": 2, "hidden": 2, "dropout": 0.0, "context": [], "history_length": 3}
     given["shuffled"] = False
-    model = Seq(n_items=n_items, softmax=softmax, n_negatives=4, **given)
+    model = Seq(n_items=n_items, context_facts=FACTS, softmax=softmax, n_negatives=4, **given)
     assert model.negatives == drawn
     words = "over all" if drawn is None else "the next item and 4 of"
     assert words in model.in_words()
