@@ -22,6 +22,7 @@ from recsys_cli.cli import (
     models,
     output,
     plan,
+    probe,
     recommend,
     reproduce,
     stderr,
@@ -119,6 +120,7 @@ for command in COMMANDS:
         command
     )
 app.add_typer(data.app, name="data")
+app.add_typer(probe.app, name="probe")
 
 
 def run() -> None:

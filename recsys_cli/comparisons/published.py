@@ -9,7 +9,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from recsys_cli import __version__, catalogue
 from recsys_cli.comparisons import published_record
@@ -22,7 +21,7 @@ from recsys_cli.experiment import run
 from recsys_cli.outcome import Outcome
 from recsys_cli.progress import NotesOnce, Progress
 from recsys_cli.runs import read_settings
-from recsys_cli.tracking.contract import Status, Tracker
+from recsys_cli.tracking.contract import Status, Tracker, keep_texts
 from recsys_cli.tracking.run_folder import open_run
 
 RESULT = "reproduce.json"
@@ -222,10 +221,7 @@ def _record(found: Reproduction, tracker: Tracker) -> None:
     numbers = {f"{check.model}_{check.metric}": check.ours for check in found.checks}
     passed = sum(check.passed for check in found.checks)
     tracker.metrics(numbers | {"numbers": len(found.checks), "numbers_reached": passed})
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / RESULT
-        path.write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
-        tracker.artifact(path)
+    keep_texts(tracker, {RESULT: json.dumps(found.to_json(), indent=2) + "\n"})
 
 
 def _quoted(path: Path) -> str:

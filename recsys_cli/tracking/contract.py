@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, Protocol
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -71,6 +72,15 @@ class Tracker(Protocol):
     def how_to_open(self) -> str:
         """The command that shows the runs; empty where nothing is kept."""
         ...
+
+
+def keep_texts(tracker: Tracker, texts: Mapping[str, str]) -> None:
+    """Keep files that are made for the run only: what each holds, by its name."""
+    with TemporaryDirectory() as folder:
+        for name, text in texts.items():
+            path = Path(folder) / name
+            path.write_text(text, encoding="utf-8")
+            tracker.artifact(path)
 
 
 class NoTracker:
