@@ -84,7 +84,7 @@ class DotProbe:
         dot = min(self.of(task)[0].asked for task in self.tasks)
         return (
             f"To reach R {WELL} on cells that it was not trained on, a feed-forward net needs for {'; '.join(told)}. "
-            f"The dot product reaches {dot:.4f} or more in all of them without a hidden unit"
+            f"The dot product reaches at least {dot:.3f} in each of them without a hidden unit"
         )
 
     def to_json(self) -> dict[str, Any]:
