@@ -162,6 +162,7 @@ class _Measure:
             self._sizes[anchor] = self._values - before
 
     def _refused(self, event: yaml.Event, problem: str) -> ConfigError:
+        assert event.start_mark is not None  # it was read from a file
         line = event.start_mark.line + 1
         return ConfigError(f"{self._path}: line {line}: {problem}", "write plain values")
 
