@@ -99,6 +99,15 @@ def prepare(config: Config, *, progress: Progress, stopwatch: Stopwatch | None =
         return complete(draft, config, stopwatch=clock)
 
 
+def model_facts(interactions: Interactions, split: Split) -> dict[str, Any]:
+    """What a model is told of the data when it is built, beside its settings."""
+    return {
+        "n_users": split.n_users,
+        "n_items": split.n_items,
+        "context_facts": context_facts(interactions, split.train),
+    }
+
+
 def sketch(config: Config, *, progress: Progress, stopwatch: Stopwatch | None = None) -> Draft:
     """Build everything but the model, of which it is then known how large it will be.
 
@@ -114,12 +123,7 @@ def sketch(config: Config, *, progress: Progress, stopwatch: Stopwatch | None = 
     with device.active():
         interactions, split = load_and_split(config, progress=progress, stopwatch=clock)
     trainer = build(tree["trainer"], key="trainer", seed=tree["seed"])
-    facts = {
-        "n_users": split.n_users,
-        "n_items": split.n_items,
-        "context_facts": context_facts(interactions, split.train),
-    }
-    make = partial(build, tree["model"], key="model", **facts)
+    make = partial(build, tree["model"], key="model", **model_facts(interactions, split))
     return Draft(interactions, split, make, trainer, protocol, device)
 
 

@@ -32,7 +32,7 @@ from recsys_cli.devices import (
     usable_cores,
 )
 from recsys_cli.errors import ConfigError
-from recsys_cli.preparation import Prepared, prepare
+from recsys_cli.preparation import Prepared, model_facts, prepare
 from recsys_cli.progress import Progress
 from recsys_cli.tracking.contract import Status, Tracker
 from recsys_cli.training.loop import GradientTrainer
@@ -189,8 +189,8 @@ def _subject(config: Config, progress: Progress) -> Subject:
     key = next((key for key in EMBEDDING_KEYS if key in node), None)
     if key is None:
         return Subject(name, ready)
-    sizes = {"n_users": ready.split.n_users, "n_items": ready.split.n_items}
-    return Subject(name, ready, lambda dim: build({**node, key: dim}, key="model", **sizes))
+    facts = model_facts(ready.interactions, ready.split)
+    return Subject(name, ready, lambda dim: build({**node, key: dim}, key="model", **facts))
 
 
 def _roofs(grids: Sequence[Sequence[Setup]], progress: Progress) -> dict[str, Roof]:

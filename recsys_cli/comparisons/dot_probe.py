@@ -83,7 +83,8 @@ class DotProbe:
             )
         dot = min(self.of(task)[0].asked for task in self.tasks)
         return (
-            f"To reach R {WELL} on cells that it was not trained on, a feed-forward net needs for {'; '.join(told)}. "
+            f"To reach R {WELL} on cells that it was not trained on, a feed-forward net with one start needed for "
+            f"{'; '.join(told)}. "
             f"The dot product reaches at least {dot:.3f} in each of them without a hidden unit"
         )
 

@@ -14,7 +14,12 @@ from recsys_cli.redact import redact_all
 MEASURED_GROUPS = ("data", "filter", "split", "model", "trainer", "evaluation")
 REQUIRED_GROUPS = (*MEASURED_GROUPS, "device", "tracking")
 # Settings that runs of earlier versions do not have, each with the value that says what those did.
-CAME_LATER = {"trainer.precision": "fp32", "trainer.compile": False}
+CAME_LATER = {
+    "trainer.precision": "fp32",
+    "trainer.compile": False,
+    "split.ask": "every_user",
+    "model.shuffled": False,
+}
 
 
 @dataclass(frozen=True)

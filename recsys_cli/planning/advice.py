@@ -10,7 +10,7 @@ from typing import Any
 from recsys_cli.config import Config, build, load
 from recsys_cli.errors import RecsysError
 from recsys_cli.footprint import estimate
-from recsys_cli.preparation import Draft
+from recsys_cli.preparation import Draft, model_facts
 
 # Numbers that are halved, first those that change least of what is learnt, and the least that is offered.
 HALVED = {
@@ -82,8 +82,8 @@ def _peak(draft: Draft, config: Config, override: str) -> int | None:
     try:
         tree = load([*others, override], config.folders).tree
         trainer = build(tree["trainer"], key="trainer", seed=tree["seed"])
-        sizes = {"n_users": draft.split.n_users, "n_items": draft.split.n_items}
-        make = partial(build, tree["model"], key="model", **sizes)
+        facts = model_facts(draft.interactions, draft.split)
+        make = partial(build, tree["model"], key="model", **facts)
         needed = estimate(make, train=draft.split.train, trainer=trainer)
     except RecsysError:  # settings that exclude each other
         return None

@@ -16,7 +16,7 @@ from recsys_cli.errors import ConfigError
 
 RUN = KeptRun(0, "a", "b", "c", 3, 2, 1.5, {"rmse": 0.9}, {"torch": "2"})
 ROW = KeptRow("recsys reproduce mine --only=svd", [RUN])
-RECORDS = sorted((Path(__file__).resolve().parents[2] / "results").glob("*.json"))
+RECORDS = sorted((Path(__file__).resolve().parents[2] / "scripts" / "recorded").glob("*.json"))
 
 
 def test_a_row_takes_the_place_of_its_older_one_and_the_others_stay(tmp_path):

@@ -83,7 +83,7 @@ REFUSED = [
     ("model.rank.x=3", "no setting called 'model.rank.x' here; did you mean 'model.rank'? (there are: model.biases, model.init_sd, model.l2, model.loss, model.negatives, model.rank)"),
     ("trainer=adm", "no trainer called 'adm'; did you mean 'adam'? (there are: adam, attention, closed_form, gradient, sequence, sessions)"),
     ("tracking=mlfow", "no tracking called 'mlfow'; did you mean 'mlflow'? (there are: mlflow, none)"),
-    ("evaluation=full", "no evaluation called 'full'; did you mean 'full_ranking'? (there are: beyond_accuracy, categories, full_ranking, long_lists, ratings)"),
+    ("evaluation=full", "no evaluation called 'full'; did you mean 'full_ranking'? (there are: beyond_accuracy, categories, full_ranking, long_lists, ratings, repeats)"),
     ("preset=quik", "no preset called 'quik'; did you mean 'quick'? (there are: quick)"),
     ("filter=stepz", "no filter called 'stepz'; did you mean 'steps'? (there are: none, positives, recbole, sessions, steps)"),
 ]  # fmt: skip

@@ -108,7 +108,10 @@ def test_the_published_counts(real_data, name, folder, n_events, n_users, n_item
 def test_the_parts_of_time_to_split(real_data):
     folder = real_data("amazon-beauty-gts")
     split = official(
-        interactions=beauty_gts(source=str(folder), progress=Silent()), valid_ratio=0.1, seed=0
+        interactions=beauty_gts(source=str(folder), progress=Silent()),
+        valid_ratio=0.1,
+        seed=0,
+        ask="every_user",
     )
     counts = split.counts()
     assert (counts["train_events"], counts["train_users"], counts["train_items"]) == (
