@@ -56,9 +56,8 @@ def official(
     interactions: Interactions,
     valid_ratio: ValidRatio,
     seed: Annotated[int, Ge(0), Le(2**63 - 1)],
-    ask: Literal[
-        "every_user", "every_event"
-    ] = "every_user",  # as in runs of versions that had no such setting
+    # as in runs of versions that had no such setting
+    ask: Literal["every_user", "every_event"] = "every_user",
 ) -> Split:
     """The publisher's parts; where they made no validation part, it is drawn from their training events.
 
