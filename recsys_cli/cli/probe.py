@@ -52,8 +52,8 @@ def dot(
     Example: recsys probe dot --page dot.html
     """
     widths = _widths(hidden)
-    if page is not None and not page.parent.is_dir():
-        raise ConfigError(f"--page {page}: {page.parent} is no folder", "make it first")
+    if page is not None:
+        options.page(page)
     from recsys_cli import config
     from recsys_cli.comparisons.dot_probe import probe_dot
     from recsys_cli.reports.dot_page import dot_page
