@@ -56,8 +56,7 @@ def official(
     interactions: Interactions,
     valid_ratio: ValidRatio,
     seed: Annotated[int, Ge(0), Le(2**63 - 1)],
-    # as in runs of versions that had no such setting
-    ask: Literal["every_user", "every_event"] = "every_user",
+    ask: Literal["every_user", "every_event"],
 ) -> Split:
     """The publisher's parts; where they made no validation part, it is drawn from their training events.
 

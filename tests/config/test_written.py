@@ -32,6 +32,23 @@ def test_what_was_written_is_read_back_with_the_same_hash(written):
     assert after.choices == CHOICES
 
 
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("model=seq", "  shuffled: false\n"),
+        ("data=frappe split=official", "  ask: every_user\n"),
+        ("model=mf", "  compile: false\n"),
+    ],
+)
+def test_a_run_of_a_version_without_a_setting_reads_as_what_it_did(tmp_path, said, line):
+    today = config.load(["data=demo", *said.split()] if "data=" not in said else said.split())
+    assert line in today.yaml()
+    (tmp_path / "config.yaml").write_text(today.yaml().replace(line, "", 1))
+    read = config.from_file(tmp_path / "config.yaml", today.choices)
+    assert read.tree == today.tree
+    assert read.hash == today.hash
+
+
 @pytest.mark.parametrize("group", ["data", "split", "model", "trainer", "evaluation", "device", "tracking"])  # fmt: skip
 def test_every_chosen_setting_survives_the_file(tmp_path, group):
     for name in catalogue.names(group):

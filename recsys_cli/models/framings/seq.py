@@ -60,7 +60,7 @@ class Seq(nn.Module):
         dropout: Annotated[float, Ge(0), Lt(1)],
         context: list[str],
         history_length: Annotated[int, Ge(1), Le(10_000)],
-        shuffled: bool = False,  # as in runs of versions that had no such setting
+        shuffled: bool,
         softmax: Literal["auto", "full", "sampled"],
         n_negatives: Annotated[int, Ge(1), Le(1_000_000)],
     ) -> None:
