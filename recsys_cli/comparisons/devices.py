@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from recsys_cli import __version__
@@ -34,7 +33,7 @@ from recsys_cli.devices import (
 from recsys_cli.errors import ConfigError
 from recsys_cli.preparation import Prepared, model_facts, prepare
 from recsys_cli.progress import Progress
-from recsys_cli.tracking.contract import Status, Tracker
+from recsys_cli.tracking.contract import Status, Tracker, keep_texts
 from recsys_cli.training.loop import GradientTrainer
 
 RAW_SAMPLES = "devices.json"
@@ -171,7 +170,7 @@ def compare(
             if stopped:
                 break
         tracker.metrics(_overview(report.models))
-        _keep(
+        keep_texts(
             tracker, {RAW_SAMPLES: json.dumps(report.to_json(), indent=2) + "\n", **pages(report)}
         )
         status = "KILLED" if report.interrupted else "FINISHED"
@@ -276,7 +275,7 @@ def _record_cells(
             if finding is not None:
                 tracker.metrics(_numbers(cell, finding, report))
                 status = "FINISHED"
-            _keep(tracker, {RAW_SAMPLES: json.dumps(raw, indent=2) + "\n"})
+            keep_texts(tracker, {RAW_SAMPLES: json.dumps(raw, indent=2) + "\n"})
         finally:
             tracker.finish(status)
 
@@ -328,14 +327,6 @@ def _numbers(cell: Cell, finding: Finding, report: ModelReport) -> dict[str, flo
             "metric_difference": finding.against_first.metric_difference,
         }
     return numbers
-
-
-def _keep(tracker: Tracker, texts: Mapping[str, str]) -> None:
-    with TemporaryDirectory() as folder:
-        for name, text in texts.items():
-            path = Path(folder) / name
-            path.write_text(text, encoding="utf-8")
-            tracker.artifact(path)
 
 
 def _tags(config: Config, ready: Prepared, device: Device) -> dict[str, str]:
