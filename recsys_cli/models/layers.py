@@ -119,6 +119,8 @@ class LatentCross(nn.Module):
         self, states: Float[Tensor, "*shape dim"], moments: Moments
     ) -> Float[Tensor, "*shape dim"]:
         """Cross the states with their moments."""
+        if not self.coded and self.numbers is None:
+            return states
         now, before, mask = moments.now, moments.before, torch.ones_like(states)
         for name in self.coded:
             if name in self.columns:
