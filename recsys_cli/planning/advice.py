@@ -46,9 +46,10 @@ class Advice:
 def advise(draft: Draft, config: Config, *, room: int) -> list[Advice]:
     """Settings each of which alone makes the run fit into `room` bytes; the mildest first, some at most."""
     found: list[Advice] = []
+    facts = model_facts(draft.interactions, draft.split)
     for tried in _candidates(config.tree):
         for override in tried:
-            peak = _peak(draft, config, override)
+            peak = _peak(draft, config, override, facts)
             if peak is not None and peak <= room:
                 found.append(Advice(override, peak))
                 break
@@ -75,14 +76,13 @@ def _value(tree: dict[str, Any], key: str) -> Any:
     return tree[group].get(name)
 
 
-def _peak(draft: Draft, config: Config, override: str) -> int | None:
+def _peak(draft: Draft, config: Config, override: str, facts: dict[str, Any]) -> int | None:
     """What the run would need with this setting; None where that is no run."""
     key = override.split("=")[0]
     others = [text for text in config.overrides if text.lstrip("+").split("=")[0] != key]
     try:
         tree = load([*others, override], config.folders).tree
         trainer = build(tree["trainer"], key="trainer", seed=tree["seed"])
-        facts = model_facts(draft.interactions, draft.split)
         make = partial(build, tree["model"], key="model", **facts)
         needed = estimate(make, train=draft.split.train, trainer=trainer)
     except RecsysError:  # settings that exclude each other
