@@ -18,7 +18,7 @@ from tests.moments import module_with
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAID = [
     "train", "--json", "--no-progress", "--model=mf", "--data=demo", "data.events=3000", "device=cpu",
-    "device.threads=1", "model.rank=8", "trainer.epochs=60", "trainer.patience=1000",
+    "device.threads=1", "model.rank=8", "trainer.epochs=20", "trainer.patience=1000",
     "trainer.batch_size=32", "tracking.flush_seconds=0",
 ]  # fmt: skip
 
@@ -115,7 +115,7 @@ def test_a_killed_server_loses_nothing(tmp_path):
             assert [run["state"] for run in runs] == ["delivered"] * 2
         first, second = (numbers(tmp_path / "mlflow.db", run["run_id"]) for run in runs)
         assert first == second
-        assert len(first["train_loss"]) == 60
+        assert len(first["train_loss"]) == 20
         with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
             assert database.execute("select status from runs").fetchall() == [("FINISHED",)] * 2
     finally:
