@@ -227,7 +227,7 @@ def _check_fits(model: Any, split: Split, protocol: Any, name: str) -> None:
         raise ModelError(
             f"model={name} reads the moments of events and this data has no times",
             "name its time column, or set model.context=[]"
-            if name == "seq"
+            if hasattr(model, "event_cross")
             else "choose another model",
         )
 

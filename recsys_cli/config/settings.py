@@ -19,7 +19,10 @@ CAME_LATER = {
     "trainer.compile": False,
     "split.ask": "every_user",
     "model.shuffled": False,
+    "model.context": [],
 }
+# Where others had a setting of this name from the first, and their hashes hold it: those that it came later to.
+CAME_LATER_TO = {"model.context": frozenset({"SASRec", "ESASRec"})}
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,15 @@ class Config:
             for key, value in self.flat().items()
             if key.split(".")[0] in groups
             and not key.startswith("trainer.checkpoint_")
-            and (key, value) not in CAME_LATER.items()
+            and not ((key, value) in CAME_LATER.items() and self._came_later(key))
         }
+
+    def _came_later(self, key: str) -> bool:
+        """Whether what is named in the settings had a first version without this one of `CAME_LATER`."""
+        if key not in CAME_LATER_TO:
+            return True
+        target = str(self.tree[key.split(".")[0]].get("_target_", ""))
+        return target.rpartition(".")[2] in CAME_LATER_TO[key]
 
     @property
     def shown(self) -> dict[str, Any]:

@@ -35,6 +35,15 @@ class Moments:
     before: Int64[Tensor, "*shape"] | None = None
     columns: Mapping[str, Int64[Tensor, "*shape"]] = field(default_factory=dict)
 
+    @property
+    def turned(self) -> Moments:
+        """The same of (batch, length) as (length, batch), or the other way round."""
+        return Moments(
+            None if self.now is None else self.now.T,
+            None if self.before is None else self.before.T,
+            {name: codes.T for name, codes in self.columns.items()},
+        )
+
 
 def time_codes(
     name: str, now: Int64[Tensor, "*shape"], before: Int64[Tensor, "*shape"]

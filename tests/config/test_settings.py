@@ -61,3 +61,13 @@ def test_a_setting_that_came_later_moves_the_hash_only_where_it_moves_the_run():
     )
     other = Config({"trainer": {"lr": 0.1, "precision": "bf16", "compile": False}}, {})
     assert as_before.hash == before.hash != other.hash
+
+
+def test_a_setting_that_some_models_had_from_the_first_stays_in_their_hash():
+    def hashed(model, context):
+        settings = {"_target_": f"recsys_cli.models.{model}", "dim": 8} | context
+        return Config({"model": settings}, {}).hash
+
+    assert hashed("sasrec.SASRec", {"context": []}) == hashed("sasrec.SASRec", {})
+    assert hashed("sasrec.SASRec", {"context": ["hour"]}) != hashed("sasrec.SASRec", {})
+    assert hashed("seq.Seq", {"context": []}) != hashed("seq.Seq", {})

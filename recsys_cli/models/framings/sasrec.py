@@ -6,6 +6,9 @@ makes the vector whose products with the items' own vectors are the scores.
 
 All positions of a window are predicted at once. Against one drawn item by binary cross-entropy it is the paper's;
 against all items by softmax it is as good as later models (Klenitskiy and Vasilev 2023).
+
+In a context, each event's vector is crossed with the moment at which it happened, and the last vector with the moment of
+the request (Beutel et al., "Latent cross", 2018), as in `seq`.
 """
 
 from __future__ import annotations
@@ -14,15 +17,24 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le, Lt
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from recsys_cli.data.batches import Sequences
+from recsys_cli.data.context import ContextFacts, is_asked
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
 from recsys_cli.errors import ConfigError
-from recsys_cli.models.framings.self_attention import CausalAttention, oldest_first
-from recsys_cli.models.layers import Dropout, take_rows
+from recsys_cli.models.framings.moments import (
+    Histories,
+    asked_by,
+    asked_for,
+    histories,
+    of_events,
+    read_by,
+)
+from recsys_cli.models.framings.self_attention import CausalAttention
+from recsys_cli.models.layers import Dropout, LatentCross, take_rows
 from recsys_cli.models.next_item import LossName, NextItemLoss
 
 INIT_SD = 0.02
@@ -33,10 +45,12 @@ class SASRec(nn.Module):
 
     Args:
         n_items: Items of the catalogue.
+        context_facts: What the data tells of its context.
         dim: Length of all vectors; the items' are shared by input and output.
         blocks: Blocks of attention and feed-forward net.
         heads: Parts of the vectors that attend for themselves; a divisor of `dim`.
         dropout: Share of the inputs and of each layer's outputs that is dropped in training.
+        context: What the moments tell, as in `recsys_cli.models.framings.seq.Seq`; [] for none.
         history_length: Most events of a history that are read, the latest ones.
         loss: What the next item is told from, see `recsys_cli.models.next_item.NextItemLoss`.
         n_negatives: Items in a draw that all positions of a step share.
@@ -49,16 +63,17 @@ class SASRec(nn.Module):
     """
 
     batches: ClassVar[str] = "sequences"
-    reads: ClassVar[frozenset[str]] = frozenset({"items"})
 
     def __init__(
         self,
         *,
         n_items: int,
+        context_facts: ContextFacts,
         dim: Annotated[int, Ge(1), Le(4096)],
         blocks: Annotated[int, Ge(1), Le(64)],
         heads: Annotated[int, Ge(1), Le(64)],
         dropout: Annotated[float, Ge(0), Lt(1)],
+        context: list[str],
         history_length: Annotated[int, Ge(1), Le(10_000)],
         loss: LossName,
         n_negatives: Annotated[int, Ge(1), Le(1_000_000)],
@@ -80,6 +95,10 @@ class SASRec(nn.Module):
         self.dropout = Dropout(dropout)
         self.blocks = nn.Sequential(*(self.block(dim, heads, dropout) for _ in range(blocks)))
         self.norm = nn.LayerNorm(dim)
+        self.event_cross = LatentCross(context, dim, context_facts)
+        asked = [name for name in context if is_asked(name)]
+        self.request_cross = LatentCross(asked, dim, context_facts)
+        self.reads = read_by(self.event_cross) | {"items"}
 
     def block(self, dim: int, heads: int, dropout: float) -> nn.Module:
         """A block as in the paper."""
@@ -92,7 +111,8 @@ class SASRec(nn.Module):
     def loss(self, batch: Sequences) -> Float[Tensor, ""]:
         """Mean loss of the next item at every position."""
         at = batch.real.flatten().nonzero().squeeze(1)
-        vectors = take_rows(self._vectors(batch.items).flatten(0, 1), at)
+        vectors = take_rows(self._vectors(batch).flatten(0, 1), at)
+        vectors = self.request_cross(vectors, asked_for(batch, at))
         drawn = None if batch.negatives is None else batch.negatives.at(at)
         return self.next_item(
             vectors, self.items, self._no_bias(), batch.targets.flatten()[at], drawn
@@ -102,7 +122,8 @@ class SASRec(nn.Module):
         """What the layers keep of every position for the gradient, and the scores that are there at once."""
         positions, (n_items, dim) = min(batch_size, len(train)), self.items.shape
         scores = n_items if self.negatives is None else self.negatives
-        return 4 * positions * ((self.kept() * len(self.blocks) + 12) * dim + scores)
+        crosses = 6 if self.reads > {"items"} else 0
+        return 4 * positions * ((self.kept() * len(self.blocks) + 12 + crosses) * dim + scores)
 
     def kept(self) -> int:
         """Numbers that a block keeps of a position for the gradient, in lengths of a vector."""
@@ -110,16 +131,16 @@ class SASRec(nn.Module):
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """Products of the last position's vector with the items'; all 0 without a history."""
-        assert queries.items is not None
-        items, lengths = oldest_first(queries.items)
-        rows = torch.arange(len(items), device=items.device)
-        last = self._vectors(items)[rows, (lengths - 1).clamp(min=0)]
-        return (last * (lengths > 0)[:, None]) @ self.items.T
+        past = histories(queries)
+        vectors = self.request_cross(self._vectors(past)[past.last], asked_by(queries, past))
+        scores: Tensor = (vectors * (past.lengths > 0)[:, None]) @ self.items.T
+        return scores
 
-    def _vectors(self, items: Int64[Tensor, "batch length"]) -> Float[Tensor, "batch length dim"]:
+    def _vectors(self, told: Sequences | Histories) -> Float[Tensor, "batch length dim"]:
         """What is known after each event."""
-        inputs = take_rows(self.items, items) * self.items.shape[1] ** 0.5
-        x = self.blocks(self.dropout(inputs + self.places[: items.shape[1]]))
+        inputs = take_rows(self.items, told.items) * self.items.shape[1] ** 0.5
+        inputs = self.event_cross(inputs, of_events(told))
+        x = self.blocks(self.dropout(inputs + self.places[: inputs.shape[1]]))
         vectors: Tensor = self.norm(x)
         return vectors
 

@@ -7,7 +7,6 @@ context in recurrent recommender systems", 2018), and a softmax over all items (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
@@ -17,10 +16,18 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from recsys_cli.data.batches import Sequences
-from recsys_cli.data.context import READS, ContextFacts, is_asked
+from recsys_cli.data.context import ContextFacts, is_asked
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
-from recsys_cli.models.layers import Dropout, LatentCross, Moments, take_rows
+from recsys_cli.models.framings.moments import (
+    Histories,
+    asked_by,
+    asked_for,
+    histories,
+    of_events,
+    read_by,
+)
+from recsys_cli.models.layers import Dropout, LatentCross, take_rows
 from recsys_cli.models.softmax import ROWS_ON_CPU, sampled_softmax_loss, softmax_loss
 
 MOST_ITEMS_OF_A_FULL_SOFTMAX = 10_000
@@ -74,9 +81,7 @@ class Seq(nn.Module):
         self.gru = nn.GRU(dim, hidden)
         asked = [name for name in context if is_asked(name)]
         self.request_cross = LatentCross(asked, hidden, context_facts)
-        columns = {f"{READS}{name}" for name in self.event_cross.columns}
-        clock = {"times", "now"} if self.event_cross.reads_clock else set()
-        self.reads = frozenset({"items"} | columns | clock)
+        self.reads = read_by(self.event_cross) | {"items"}
         self.to_item = nn.Linear(hidden, dim)
         self.dropout = Dropout(dropout)
 
@@ -93,18 +98,15 @@ class Seq(nn.Module):
         """Mean softmax loss of the next item at every position."""
         if self.shuffled:
             batch = shuffled(batch)
-        items, real = batch.items.T, batch.real.T
-        at = real.flatten().nonzero().squeeze(1)
-
-        def asked(column: Tensor | None) -> Tensor | None:
-            return None if column is None else column.T.flatten()[at]
-
-        states = self._states(items, batch.times, batch.context)
-        states = take_rows(states.flatten(0, 1), at)
-        columns = {name: column.T.flatten()[at] for name, column in batch.asked.items()}
-        request = Moments(asked(batch.now), asked(batch.times), columns)
-        vectors = self.to_item(self.dropout(self.request_cross(states, request)))
-        targets = batch.targets.T.flatten()[at]
+        length = batch.real.shape[1]
+        real = (
+            batch.real.T.flatten().nonzero().squeeze(1)
+        )  # the GRU counts positions column by column
+        at = real % len(batch.real) * length + real // len(batch.real)
+        states = take_rows(self._states(batch).flatten(0, 1), real)
+        states = self.request_cross(states, asked_for(batch, at))
+        vectors = self.to_item(self.dropout(states))
+        targets = batch.targets.flatten()[at]
         if batch.negatives is None:
             return softmax_loss(vectors, self.items, self.bias, targets)
         drawn = batch.negatives
@@ -121,36 +123,17 @@ class Seq(nn.Module):
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """Logits of the next item at the moment of the request; without a history, the items' biases."""
-        assert queries.items is not None
-        real = queries.items >= 0
-        lengths = real.sum(1)
-        # left padding -> right padding, so that the net starts at each history's first event
-        position = torch.arange(real.shape[1], device=real.device)
-        at = (position + real.shape[1] - lengths[:, None]).clamp(max=real.shape[1] - 1)
-        items = queries.items.gather(1, at).clamp(min=0)
+        past = histories(queries)
         if self.shuffled:
-            items = _in_some_order(items, lengths)
-        times = None if queries.times is None else queries.times.gather(1, at)
-        context = {name: c.gather(1, at).clamp(min=0) for name, c in queries.context.items()}
-        last = (lengths - 1).clamp(min=0)
-        states = self._states(items.T, times, context)
-        states = states[last, torch.arange(len(items), device=last.device)]
-        before = None if times is None else times.gather(1, last[:, None]).squeeze(1)
-        request = Moments(queries.now, before, queries.asked)
-        vectors = self.to_item(self.request_cross(states, request))
-        return torch.addmm(self.bias, vectors * (lengths > 0)[:, None], self.items.T)
+            past = replace(past, items=_in_some_order(past.items, past.lengths))
+        rows, last = past.last
+        states = self.request_cross(self._states(past)[last, rows], asked_by(queries, past))
+        vectors = self.to_item(states) * (past.lengths > 0)[:, None]
+        return torch.addmm(self.bias, vectors, self.items.T)
 
-    def _states(
-        self,
-        items: Int64[Tensor, "length batch"],
-        times: Int64[Tensor, "batch length"] | None,
-        context: Mapping[str, Int64[Tensor, "batch length"]],
-    ) -> Float[Tensor, "length batch hidden"]:
+    def _states(self, told: Sequences | Histories) -> Float[Tensor, "length batch hidden"]:
         """The GRU's state after each event."""
-        now = None if times is None else times.T
-        before = None if now is None else torch.cat([now[:1], now[:-1]])
-        moments = Moments(now, before, {name: column.T for name, column in context.items()})
-        inputs = self.event_cross(take_rows(self.items, items), moments)
+        inputs = self.event_cross(take_rows(self.items, told.items.T), of_events(told).turned)
         states: Tensor = self.gru(self.dropout(inputs))[0]
         return states
 

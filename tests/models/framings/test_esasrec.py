@@ -6,13 +6,13 @@ import torch
 from recsys_cli.data.queries import Queries
 from recsys_cli.models.framings.esasrec import ESASRec
 from recsys_cli.seeds import isolated
-from tests.models.framings.windows import N_ITEMS, asked_one_by_one, batch, padded_by
+from tests.models.framings.windows import N_ITEMS, NO_CONTEXT, asked_one_by_one, batch, padded_by
 
 
 def make() -> ESASRec:
     with isolated(0, "init"):
         model = ESASRec(
-            n_items=N_ITEMS, dim=6, blocks=2, heads=2, dropout=0.0, history_length=10, loss="softmax",
+            n_items=N_ITEMS, context_facts=NO_CONTEXT, context=[], dim=6, blocks=2, heads=2, dropout=0.0, history_length=10, loss="softmax",
             n_negatives=4, logq=1.0, calibration=0.75,
         )  # fmt: skip
         for table in (model.items, model.places):

@@ -1,12 +1,14 @@
 """SASRec: windows against queries, causality, and the losses that are one another's special cases."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from recsys_cli.data.batches import Draws, Negatives
+from recsys_cli.data.batches import Draws, Negatives, Sequences
+from recsys_cli.data.context import ContextFacts
 from recsys_cli.data.queries import Queries
 from recsys_cli.errors import ConfigError
 from recsys_cli.models.framings.sasrec import SASRec
@@ -22,16 +24,18 @@ from tests.models.framings.windows import (
     targets,
 )
 
+FACTS = ContextFacts({"weather": 3, "event_type": 2}, (0, 1_000_000))
+IN_CONTEXT = ["gap", "weekday", "hour", "clock", "weather", "event_type"]
 LOSSES = ["softmax", "sampled_softmax", "bce", "gbce"]
 
 
 def make(loss="softmax", **settings) -> SASRec:
     given = {
         "dim": 6, "blocks": 2, "heads": 2, "dropout": 0.0, "history_length": 10,
-        "n_negatives": 4, "logq": 1.0, "calibration": 0.75,
+        "n_negatives": 4, "logq": 1.0, "calibration": 0.75, "context": [],
     }  # fmt: skip
     with isolated(0, "init"):
-        model = SASRec(n_items=N_ITEMS, loss=loss, **(given | settings))
+        model = SASRec(n_items=N_ITEMS, context_facts=FACTS, loss=loss, **(given | settings))
         for table in (
             model.items,
             model.places,
@@ -172,3 +176,79 @@ def test_all_parameters_learn_by_every_loss(loss):
 def test_heads_share_the_vector_evenly():
     with pytest.raises(ConfigError, match=r"model.dim=6 is no multiple of model.heads=4"):
         make(heads=4)
+
+
+def crossed(model: SASRec) -> SASRec:
+    """With crosses that can be seen in the scores."""
+    for cross in (model.event_cross, model.request_cross):
+        for weight in cross.parameters():
+            torch.nn.init.normal_(weight)
+    return model
+
+
+def in_context(**changed: torch.Tensor) -> Sequences:
+    """Three events and the one after each, with moments and columns."""
+    columns = {
+        "items": torch.tensor([[1, 5, 2]]), "times": torch.tensor([[0, 4_000, 90_000]]),
+        "targets": torch.tensor([[5, 2, 9]]), "now": torch.tensor([[4_000, 90_000, 95_000]]),
+        "real": torch.ones(1, 3, dtype=torch.bool),
+    } | changed  # fmt: skip
+    weather, kind = torch.tensor([[0, 1, 2]]), torch.tensor([[1, 0, 1]])
+    return Sequences(
+        **columns,
+        context={"weather": weather, "event_type": kind},
+        asked={"weather": torch.tensor([[1, 2, 0]])},
+    )
+
+
+def asked_at(batch: Sequences, t: int) -> Queries:
+    """Position t of the window as a query, with padding."""
+    pad = torch.full((1, 2), -1)
+    return Queries(
+        items=torch.cat([pad, batch.items[:, : t + 1]], 1),
+        times=torch.cat([pad, batch.times[:, : t + 1]], 1),
+        now=batch.now[:, t],
+        context={
+            name: torch.cat([pad, codes[:, : t + 1]], 1) for name, codes in batch.context.items()
+        },
+        asked={name: codes[:, t] for name, codes in batch.asked.items()},
+    )
+
+
+def test_in_a_context_a_position_in_training_is_scored_as_a_query_would_be():
+    model, window = crossed(make(context=IN_CONTEXT)), in_context()
+    with torch.no_grad():
+        answers = torch.cat([model.score(asked_at(window, t)) for t in range(3)])
+    expected = torch.nn.functional.cross_entropy(answers, window.targets[0])
+    assert model.loss(window).item() == pytest.approx(expected.item(), abs=1e-5)
+    assert model.reads == {"items", "times", "now", "context.weather", "context.event_type"}
+
+
+def test_with_zero_cross_vectors_it_is_the_model_without_context():
+    told, plain = make(context=IN_CONTEXT), make()
+    plain.load_state_dict({k: v for k, v in told.state_dict().items() if "cross" not in k})
+    for cross in (told.event_cross, told.request_cross):
+        for weight in cross.parameters():
+            torch.nn.init.zeros_(weight)
+    query = asked_at(in_context(), 2)
+    assert plain.reads == {"items"}
+    assert torch.equal(told.score(query), plain.score(Queries(items=query.items)))
+
+
+@pytest.mark.parametrize("context", [["hour"], ["clock"], ["weather"]])
+def test_the_moment_of_the_request_matters(context):
+    model, query = crossed(make(context=context)), asked_at(in_context(), 2)
+    later = replace(query, now=query.now + 7_200, asked={"weather": torch.tensor([2])})
+    assert not torch.allclose(model.score(query), model.score(later), atol=1e-3)
+
+
+def test_the_answer_and_its_moment_do_not_reach_the_position_that_is_asked():
+    """What comes with the answer, and all that comes later, may be anything."""
+    model = crossed(make(context=IN_CONTEXT))
+    first_only = torch.tensor([[True, False, False]])
+    changed = {"items": torch.tensor([[1, 8, 7]]), "times": torch.tensor([[0, 4_001, 7]])}
+    changed |= {"targets": torch.tensor([[5, 7, 7]]), "now": torch.tensor([[4_000, 7, 7]])}
+    window = in_context(real=first_only)
+    other = in_context(real=first_only, **changed)
+    other.context["event_type"][0, 1:] = 1 - other.context["event_type"][0, 1:]
+    assert model.loss(other).item() == pytest.approx(model.loss(window).item(), abs=1e-6)

@@ -6,12 +6,14 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from recsys_cli.data.batches import Negatives, Sequences
+from recsys_cli.data.context import ContextFacts
 from recsys_cli.data.queries import Queries
 
 N_ITEMS = 11
 ITEMS = torch.tensor([[1, 5, 2, 0], [7, 3, 0, 0]])
 TARGETS = torch.tensor([[5, 2, 9, 0], [3, 8, 0, 0]])
 REAL = torch.tensor([[True, True, True, False], [True, True, False, False]])
+NO_CONTEXT = ContextFacts({}, None)
 PLACES = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
 
 
