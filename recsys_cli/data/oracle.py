@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from recsys_cli.data.split import Holdout
 from recsys_cli.errors import DataError
 
-Knowledge = Literal["none", "taste", "sequence", "time"]
-LADDER: tuple[Knowledge, ...] = ("none", "taste", "sequence", "time")
+Knowledge = Literal["none", "taste", "sequence", "hour", "weekday", "time"]
+LADDER: tuple[Knowledge, ...] = ("none", "taste", "sequence", "time")  # each knows all before it
 HOURS_A_WEEK = 168
 
 Floats = NDArray[np.float64]
@@ -91,6 +91,8 @@ class World:
         """The chance of each item to be the next event, for an observer with limited knowledge.
 
         - "time" knows all: exactly the distribution that events are drawn from.
+        - "hour" and "weekday" know of the moment only that: exactly the mean of "time" over the hours of the week that
+          share it.
         - "sequence" lacks the moment: exactly the mean of "time" over the hours of the week.
         - "taste" lacks the order too: each seen item is held equally likely to be the last one, whatever their
           order says about each other (an approximation).
@@ -117,7 +119,7 @@ class World:
         if knows == "time":
             weights *= self.appeal[hour_of_week(times)]
         else:
-            weights = self._over_time(weights)
+            weights = self._over_time(weights, _alike(times, knows))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
     def _after(self, last_items: NDArray[Any]) -> Floats:
@@ -136,10 +138,20 @@ class World:
             follows[:, successor] += share / self.successors.shape[1]
         return follows
 
-    def _over_time(self, weights: Floats) -> Floats:
-        """Chances averaged over the hours of the week, each hour's chances normalised before."""
-        per_hour = self.rhythm / (weights @ self.appeal.T)  # (batch, 168)
+    def _over_time(self, weights: Floats, alike: NDArray[np.bool_]) -> Floats:
+        """Chances averaged over some hours of the week for each row, each hour's chances normalised before."""
+        per_hour = alike * self.rhythm / (weights @ self.appeal.T)  # (batch, 168)
         return np.asarray(weights * (per_hour @ self.appeal))
+
+
+def _alike(times: NDArray[Any], knows: Knowledge) -> NDArray[np.bool_]:
+    """Which hours of the week each moment may be in, for who knows only this of it, (batch, 168)."""
+    hours = np.arange(HOURS_A_WEEK)
+    if knows == "hour":
+        return np.asarray(hours % 24 == hour(times)[:, None])
+    if knows == "weekday":
+        return np.asarray(hours // 24 == weekday(times)[:, None])
+    return np.ones((len(times), HOURS_A_WEEK), dtype=np.bool_)
 
 
 def oracle_scores(world: World, holdout: Holdout, users: NDArray[Any], knows: Knowledge) -> Floats:

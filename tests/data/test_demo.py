@@ -292,7 +292,17 @@ def test_taste_gains_nothing_where_all_are_alike() -> None:
     assert alike == pytest.approx(popular)
 
 
-@pytest.mark.parametrize("knows", ["sequence", "time"])
+def test_hour_and_weekday_alone_gain_where_they_are_planted_and_together_all() -> None:
+    for planted, useless in (("hour", "weekday"), ("weekday", "hour")):
+        world = asked(**{planted: 2.0, useless: 0.0})
+        assert gain(*world, planted) == gain(*world, "time") > 1.1 * gain(*world, "sequence")
+        assert gain(*world, useless) == gain(*world, "sequence")
+    both = asked()
+    assert gain(*both, "sequence") < gain(*both, "weekday") < gain(*both, "hour")
+    assert gain(*both, "hour") < gain(*both, "time")
+
+
+@pytest.mark.parametrize("knows", ["sequence", "hour", "weekday", "time"])
 def test_the_oracle_keeps_what_it_promises(knows: Knowledge) -> None:
     world, holdout = asked()
     scores = oracle_scores(world, holdout, holdout.users, knows)
