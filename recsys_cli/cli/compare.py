@@ -23,6 +23,7 @@ COLUMNS = (
     "mean",
     "95 % interval",
     "seeds",
+    "to",
     "difference",
     "95 % interval",
     "d_z",
@@ -197,7 +198,7 @@ def _show(found: Comparison) -> None:
 def _cells(found: Comparison, each: Standing) -> tuple[str, ...]:
     row = found.row(each.model)
     spread = "" if each.spread is None else f"±{each.spread:.4f}"
-    return (each.model, *row.cells(), spread, *row.difference_cells())
+    return (each.model, *row.cells(), spread, row.against, *row.difference_cells())
 
 
 def _costs(each: Standing) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ class Preset(BaseModel):
         overrides: Settings that all have in common: data, split, filter.
         spaces: Model or variant -> what is searched instead of its model's ready space.
         reference: The one that the others are set against.
+        against: Model or variant -> the one among the models that it is set against instead.
         trials: Of each search, at most; None = 10, or as many as the budget lets begin.
         budget: Training time of each search, such as 10m; empty = no limit.
         seeds: With how many seeds each best setting is trained.
@@ -59,6 +60,7 @@ class Preset(BaseModel):
     overrides: list[str] = []
     spaces: dict[str, list[str]] = {}
     reference: str = ""
+    against: dict[str, str] = {}
     trials: Annotated[int, Field(ge=1)] | None = None
     budget: str = ""
     seeds: Annotated[int, Field(ge=1)] = SEEDS
@@ -81,6 +83,7 @@ class Contest:
         searches: Model -> its search, in the order of the table.
         yardsticks: Model or variant without a search -> what it is told; a model is as its file has it.
         reference: The model that the others are set against.
+        against: Model -> the one that it is set against instead.
         metrics: Keys that are compared; the first is the one that is tuned for.
         seeds: With which each best setting is trained.
         overrides: Said to every model.
@@ -92,6 +95,7 @@ class Contest:
     searches: dict[str, Plan]
     yardsticks: dict[str, tuple[str, ...]]
     reference: str
+    against: dict[str, str]
     metrics: tuple[str, ...]
     seeds: tuple[int, ...]
     overrides: tuple[str, ...]
@@ -125,6 +129,7 @@ class Contest:
             "reference": self.reference,
             "metrics": list(self.metrics),
             "seeds": list(self.seeds),
+            **({"against": self.against} if self.against else {}),
         }
 
 
@@ -168,6 +173,7 @@ def make_contest(
         raise ConfigError(
             f"--reference {against} is not among the models", nearest(against, models)
         )
+    named = {} if reference else _against(preset)
     said = _over(preset.overrides, overrides, config_dirs)
     common = _common(said, config_dirs)
     plain = load(common, config_dirs)
@@ -198,11 +204,23 @@ def make_contest(
         searches=searches,
         yardsticks=yardsticks,
         reference=against,
+        against=named,
         metrics=tuple(dict.fromkeys([primary, *metrics])),
         seeds=tuple(range(seed, seed + preset.seeds)),
         overrides=tuple(common),
         folders=tuple(config_dirs),
     )
+
+
+def _against(preset: Preset) -> dict[str, str]:
+    """Who is set against another than the reference, where both are there."""
+    known = list(dict.fromkeys([*preset.models, *preset.variants]))
+    for name in (*preset.against, *preset.against.values()):
+        if name not in known:
+            raise ConfigError(f"against: there is no {name}", nearest(name, known))
+    return {
+        name: other for name, other in preset.against.items() if {name, other} <= {*preset.models}
+    }
 
 
 def _searched(

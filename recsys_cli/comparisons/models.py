@@ -278,6 +278,7 @@ def _judged(
         [each.averaged() for each in entrants],
         contest.metrics,
         reference=names.index(contest.reference),
+        against={model: other for model, other in contest.against.items() if other in names},
     )
     metric, first = contest.metrics[0], entrants[0].outcomes[0]
     means = {row.name: row.mean for row in rows if row.metric == metric}

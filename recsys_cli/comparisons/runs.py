@@ -7,7 +7,7 @@ number of comparisons, agrees.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,6 +50,7 @@ class Row:
         difference: To the reference; None for the reference itself.
         p_holm: The difference's p, corrected for all rows; None for the reference.
         sentence: The same in words.
+        against: The one that the difference is to; empty for the reference.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Row:
     difference: Difference | None
     p_holm: float | None
     sentence: str
+    against: str = ""
 
     @property
     def told_apart(self) -> bool:
@@ -100,13 +102,20 @@ def entries(folders: Sequence[RunFolder]) -> list[Entry]:
     return [Entry(name, f.per_user("test")) for name, f in zip(shown, folders, strict=True)]
 
 
-def compare(rivals: Sequence[Entry], metrics: Sequence[str], *, reference: int = 0) -> list[Row]:
-    """Set each recommender against the reference, user by user.
+def compare(
+    rivals: Sequence[Entry],
+    metrics: Sequence[str],
+    *,
+    reference: int = 0,
+    against: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """Set each recommender against the reference, or against another that is named for it, user by user.
 
     Args:
         rivals: Over the same users.
         metrics: Keys that all of them have.
         reference: Position of the one that the others are set against.
+        against: Name -> the one that it is set against instead.
 
     Returns:
         Metric by metric, the reference first.
@@ -122,14 +131,15 @@ def compare(rivals: Sequence[Entry], metrics: Sequence[str], *, reference: int =
                 f"{rival.name} and {base.name} have values of different users, though their split is the same",
                 f"a {PER_USER} was changed: train again",
             )
-    rows = []
+    rows, named = [], {rival.name: rival for rival in rivals}
+    bases = {rival: named[other] for rival, other in (against or {}).items()}
     for metric in metrics:
         rows.append(_row(base, None, metric))
-        rows += [_row(rival, base, metric) for rival in others]
+        rows += [_row(rival, bases.get(rival.name, base), metric) for rival in others]
     told = [row for row in rows if row.difference is not None]
     corrected = iter(holm([row.difference.p for row in told if row.difference]))
     return [
-        row if row.difference is None else _in_words(row, base.name, next(corrected), len(told))
+        row if row.difference is None else _in_words(row, next(corrected), len(told))
         for row in rows
     ]
 
@@ -161,6 +171,7 @@ def to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "high": row.interval.high,
                 "users": row.n_users,
                 "difference": difference,
+                "against": row.against,
                 "sentence": row.sentence,
             }
         )
@@ -205,6 +216,7 @@ def _row(rival: Entry, base: Entry | None, metric: str) -> Row:
         difference=difference,
         p_holm=None,
         sentence="" if difference else "the others are set against it",
+        against="" if base is None else base.name,
     )
 
 
@@ -217,11 +229,11 @@ def _values(entry: Entry, metric: str) -> Any:
     return entry.per_user.values[metric]
 
 
-def _in_words(row: Row, base: str, p_holm: float, n_comparisons: int) -> Row:
+def _in_words(row: Row, p_holm: float, n_comparisons: int) -> Row:
     """The row with its corrected p and its sentence."""
     assert row.difference is not None
     told = replace(row, p_holm=p_holm)
-    d = row.difference
+    d, base = row.difference, row.against
     amount = f"{d.mean:+.4f} [{d.interval.low:+.4f}, {d.interval.high:+.4f}]"
     if told.told_apart:
         sentence = (

@@ -99,8 +99,13 @@ class Comparison:
         return next(row for row in self.rows if (row.name, row.metric) == (model, wanted))
 
     @property
+    def references(self) -> str:
+        """The models that others are set against, in words."""
+        return " or ".join(dict.fromkeys(row.against for row in self.rows if row.against))
+
+    @property
     def verdicts(self) -> list[str]:
-        """A sentence for each tuned model against the reference."""
+        """A sentence for each tuned model against the reference, or against the one that it is set against."""
         tuned = [each.model for each in self.standings if each.kind == "tuned"]
         return [self._verdict(model) for model in tuned if model != self.reference]
 
@@ -110,13 +115,14 @@ class Comparison:
         assert d is not None
         amount = f"{d.mean:+.4f} [{d.interval.low:+.4f}, {d.interval.high:+.4f}] {self.metric}"
         if not row.told_apart:
-            return f"{model} and {self.reference} cannot be told apart: {amount}"
-        word = row.sentence.split(":")[0].removesuffix(self.reference).strip()
-        return f"{model} is {word} {self.reference}: {amount}{self._of_chance(model, d.mean)}"
+            return f"{model} and {row.against} cannot be told apart: {amount}"
+        word = row.sentence.split(":")[0].removesuffix(row.against).strip()
+        chance = self._of_chance({model, row.against}, d.mean)
+        return f"{model} is {word} {row.against}: {amount}{chance}"
 
-    def _of_chance(self, model: str, difference: float) -> str:
+    def _of_chance(self, models: set[str], difference: float) -> str:
         """A caution where seeds differ as much as the models do."""
-        spreads = [e.spread or 0.0 for e in self.standings if e.model in (model, self.reference)]
+        spreads = [e.spread or 0.0 for e in self.standings if e.model in models]
         within = abs(difference) < float(np.linalg.norm(spreads))
         return "; seeds alone differ as much" if within else ""
 

@@ -15,7 +15,7 @@ from recsys_cli.data.context import ContextFacts
 from recsys_cli.errors import ConfigError, nearest
 
 GAP_BUCKETS = 32
-CLOCK_CODES = {"gap": GAP_BUCKETS, "weekday": 7, "hour": 24}
+CLOCK_CODES = {"gap": GAP_BUCKETS, "weekday": 7, "hour": 24, "hour_of_week": 7 * 24}
 CLOCK = "clock"  # the moment as numbers
 DAY, WEEK = 86_400, 7 * 86_400
 N_NUMBERS = 6
@@ -52,7 +52,7 @@ def time_codes(
 
     Args:
         name: `gap`: 0 for none, else 1 + floor(log2(seconds since `before`)), cut at 31; `weekday`: 0 = Monday;
-            `hour`: 0-23; both in UTC.
+            `hour`: 0-23; `hour_of_week`: 24 weekday + hour; all in UTC.
         now: Seconds since 1970-01-01 UTC.
         before: Seconds of the event before; a later one counts as no gap.
     """
@@ -61,9 +61,8 @@ def time_codes(
         # log2 of an integer below 2**53 in float64 has an exact floor
         codes = torch.where(seconds > 0, 1 + seconds.clamp(min=1).double().log2().floor().long(), 0)
         return codes.clamp(max=GAP_BUCKETS - 1)
-    if name == "weekday":
-        return (now // DAY + 3) % 7
-    return now // 3_600 % 24
+    weekday, hour = (now // DAY + 3) % 7, now // 3_600 % 24
+    return {"weekday": weekday, "hour": hour, "hour_of_week": 24 * weekday + hour}[name]
 
 
 def time_numbers(
@@ -93,7 +92,7 @@ class LatentCross(nn.Module):
     Beutel et al., "Latent Cross", 2018: the vectors start near 0, so that the layer starts as the identity.
 
     Args:
-        names: The contexts: `gap`, `weekday`, `hour` of the clock as codes, `clock` as numbers, or columns of the data,
+        names: The contexts: `gap`, `weekday`, `hour`, `hour_of_week` of the clock as codes, `clock` as numbers, or columns of the data,
             which come first where a column has such a name; none of them makes this the identity.
         dim: Length of what is crossed.
         facts: The columns of the data, and the span of its clock.

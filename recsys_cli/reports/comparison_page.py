@@ -6,7 +6,7 @@ from recsys_cli.comparisons.standings import Comparison
 from recsys_cli.reports import comparison_plots as plots
 from recsys_cli.reports.page import Block, Drawing, Section, Table, page
 
-QUALITY = ("model", "mean", "95 % interval", "seeds ±", "difference", "95 % interval", "d_z", "p (Holm)")  # fmt: skip
+QUALITY = ("model", "mean", "95 % interval", "seeds ±", "to", "difference", "95 % interval", "d_z", "p (Holm)")  # fmt: skip
 COSTS = ("model", "valid", "trials", "search s", "train s", "parameters", "beware")
 
 
@@ -36,7 +36,7 @@ def _quality(found: Comparison) -> list[Block]:
     rows = []
     for each in found.standings:
         row, spread = found.row(each.model), "" if each.spread is None else f"{each.spread:.4f}"
-        rows.append([each.model, *row.cells(), spread, *row.difference_cells()])
+        rows.append([each.model, *row.cells(), spread, row.against, *row.difference_cells()])
     caption = (
         f"{found.metric} of the test users. Bars: 95 % bootstrap intervals over users. Small dots: seeds. Hollow: models "
         "with nothing to tune."
@@ -46,7 +46,7 @@ def _quality(found: Comparison) -> list[Block]:
 
 def _differences(found: Comparison) -> list[Block]:
     caption = (
-        f"Mean difference to {found.reference} over the same users, with its 95 % interval; where it crosses the line, "
+        f"Mean difference to {found.references} over the same users, with its 95 % interval; where it crosses the line, "
         "chance alone may have made it."
     )
     said = [row.sentence for row in found.rows if row.difference and row.metric == found.metric]

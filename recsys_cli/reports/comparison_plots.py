@@ -57,7 +57,7 @@ def differences(found: Comparison) -> Any:
         panel.plot(ends, [place, place], color=colour, lw=2)
         panel.plot(between.mean, place, "o", ms=8, color=colour)
     _rows(panel, [row.name for row, _ in shown])
-    panel.set_xlabel(f"difference of {found.metric} to {found.reference}", color=INK)
+    panel.set_xlabel(f"difference of {found.metric} to {found.references}", color=INK)
     return figure
 
 

@@ -85,6 +85,20 @@ def test_a_variant_may_be_another_on_another_data_set_and_stand_there_to_be_beat
     assert elsewhere.searches["timed"].settings.tree["model"]["context"] == ["hour"]
 
 
+def test_a_variant_may_be_set_against_another_than_the_reference():
+    kept = Preset(models=["mf", "plain", "timed"], variants=VARIANTS, against={"timed": "plain"})
+    made = make_contest(kept, BASE, name="c")
+    assert (made.reference, made.against) == ("mf", {"timed": "plain"})
+    assert (
+        make_contest(kept, BASE, name="c", reference="plain").against == {}
+    )  # said by whom it is typed
+    fewer = kept.model_copy(update={"models": ["mf", "timed"]})
+    assert make_contest(fewer, BASE, name="c").against == {}
+    wrong = kept.model_copy(update={"against": {"timed": "plian"}})
+    with pytest.raises(ConfigError, match="against: there is no plian"):
+        make_contest(wrong, BASE, name="c")
+
+
 def test_seeds_are_counted_from_the_one_that_was_said():
     assert contest(overrides=[*BASE, "seed=7"], seeds=3).seeds == (7, 8, 9)
 
@@ -109,13 +123,14 @@ def test_what_changes_the_numbers_changes_the_definition():
         contest(),
         replace(made, seeds=(0, 1)),
         replace(made, reference="deep"),
+        replace(made, against={"deep": "mf"}),
         replace(made, yardsticks={}),
         contest(trials=1),
         contest(overrides=[*BASE, "data.events=2000"]),
         contest(spaces=SPACES | {"mf": ["model.rank=8,32"]}),
     ]
     same = [digest(other.definition) == digest(made.definition) for other in others]
-    assert same == [True, *[False] * 6]
+    assert same == [True, *[False] * 7]
 
 
 @pytest.mark.parametrize(

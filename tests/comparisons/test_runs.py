@@ -52,6 +52,14 @@ def test_the_reference_can_be_any_of_them():
     assert rows[1].sentence.startswith("worse than better: -")
 
 
+def test_one_may_be_set_against_another_than_the_reference():
+    rows = compare([BASE, ALIKE, BETTER], ["hit_at_10"], against={"better": "alike"})
+    assert [row.against for row in rows] == ["", "base", "alike"]
+    assert rows[2].sentence.startswith("better than alike: +")
+    assert rows[2].difference.mean == pytest.approx(rows[2].mean - rows[1].mean)
+    assert [row["against"] for row in to_json(rows)] == ["", "base", "alike"]
+
+
 def test_p_values_are_corrected_over_all_rivals_and_metrics():
     both = [entry(e.name, a=e.per_user.values["hit_at_10"], b=e.per_user.values["hit_at_10"]) for e in (BASE, BETTER)]  # fmt: skip
     (alone,) = (row for row in compare(both, ["a"]) if row.difference)

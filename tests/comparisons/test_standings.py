@@ -1,5 +1,7 @@
 """The table of a comparison in words: verdicts, cautions, marks."""
 
+from dataclasses import replace
+
 import pytest
 
 from recsys_cli.comparisons.standings import Comparison, Standing, marked
@@ -22,6 +24,22 @@ def test_a_difference_that_is_one_is_called_so(shift, word):
 def test_where_seeds_differ_as_much_the_verdict_says_so():
     (said,) = comparison(0.05, noise=0.01, spread=0.2).verdicts
     assert said.endswith("; seeds alone differ as much")
+
+
+def test_a_verdict_and_its_caution_are_about_the_one_that_a_model_is_set_against():
+    found = comparison(0.05, noise=0.01)
+    mf, deep = found.rows
+    third = replace(deep, name="third", against="deep", sentence="better than deep: +")
+    wide = replace(found.standings[1], model="third")
+    far = replace(
+        found.standings[0], seed_values=(0.1, 0.9)
+    )  # of mf, which third is not set against
+    both = replace(found, rows=[mf, deep, third], standings=[far, found.standings[1], wide])
+    assert both.references == "mf or deep"
+    told = dict(zip(["deep", "third"], both.verdicts, strict=True))
+    assert told["deep"].endswith("; seeds alone differ as much")
+    assert told["third"].startswith("third is better than deep: ")
+    assert told["third"].endswith("] ndcg_at_10")
 
 
 def test_a_single_seed_has_no_spread():

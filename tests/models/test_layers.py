@@ -31,6 +31,7 @@ def test_weekday_and_hour_are_the_calendars(seconds):
     moment = datetime.fromtimestamp(seconds, UTC)
     assert time_codes("weekday", now, now).item() == moment.weekday()
     assert time_codes("hour", now, now).item() == moment.hour
+    assert time_codes("hour_of_week", now, now).item() == 24 * moment.weekday() + moment.hour
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from recsys_cli.data.queries import Queries
 from recsys_cli.errors import ConfigError, ModelError, nearest
 from recsys_cli.models.layers import CLOCK_CODES, time_codes
 
-OF_CLOCK = ("hour", "weekday")
+OF_CLOCK = ("hour", "weekday", "hour_of_week")
 
 
 class PopularityByHour(nn.Module):
@@ -25,7 +25,7 @@ class PopularityByHour(nn.Module):
     Args:
         n_items: Size of the catalogue.
         context_facts: What the data tells of its context.
-        by: What two moments must share: their `hour`, their `weekday`, or a column of the data, such as a time of day.
+        by: What two moments must share: their `hour`, their `weekday`, both (`hour_of_week`), or a column of the data, such as a time of day.
         smoothing: For how many events of an hour the popularity at all hours counts.
 
     Raises:
