@@ -27,6 +27,8 @@ from recsys_cli.progress import Progress
 from recsys_cli.seeds import isolated
 from recsys_cli.training.loop import ClosedFormTrainer, GradientTrainer
 
+CLOCKLESS = {"context": "[]", "time_bias": "none"}  # settings with which a model reads no clock
+
 
 @dataclass
 class Stopwatch:
@@ -137,7 +139,7 @@ def complete(draft: Draft, config: Config, *, stopwatch: Stopwatch | None = None
     split, trainer, protocol, device = draft.split, draft.trainer, draft.protocol, draft.device
     with clock("build"), isolated(config.tree["seed"], "init"), _room_for_model(device):
         model = draft.make().to(device.torch)
-    _check_fits(model, split, protocol, config.choices["model"])
+    _check_fits(model, split, protocol, config)
     _check_validation(trainer, split)
     ours = isinstance(trainer, ClosedFormTrainer | GradientTrainer)
     engine = trainer.engine_for(model, device) if ours else "a trainer of your own"
@@ -217,18 +219,19 @@ def announce(ready: Prepared, config: Config, progress: Progress) -> None:
         progress.note(caution)
 
 
-def _check_fits(model: Any, split: Split, protocol: Any, name: str) -> None:
+def _check_fits(model: Any, split: Split, protocol: Any, config: Config) -> None:
     if isinstance(protocol, ValuesProtocol):
         predictor(model)
     else:
         check_categories(split.train, protocol)
     needs = set(model.reads) & {"times", "now"}
     if needs and split.train.times is None:
+        ways = [
+            f"model.{key}={off}" for key, off in CLOCKLESS.items() if key in config.tree["model"]
+        ]
         raise ModelError(
-            f"model={name} reads the moments of events and this data has no times",
-            "name its time column, or set model.context=[]"
-            if hasattr(model, "event_cross")
-            else "choose another model",
+            f"model={config.choices['model']} reads the moments of events and this data has no times",
+            f"name its time column, or set {ways[0]}" if ways else "choose another model",
         )
 
 
