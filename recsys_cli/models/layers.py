@@ -86,15 +86,13 @@ def time_numbers(
     return torch.stack([gone, gap.clamp(max=1), *waves], -1).float()
 
 
-class LatentCross(nn.Module):
-    """Context as a mask: h (1 + sum of the contexts' vectors), element by element.
-
-    Beutel et al., "Latent Cross", 2018: the vectors start near 0, so that the layer starts as the identity.
+class ContextVectors(nn.Module):
+    """What a moment tells, as the sum of a vector for each context; the vectors start near 0.
 
     Args:
-        names: The contexts: `gap`, `weekday`, `hour`, `hour_of_week` of the clock as codes, `clock` as numbers, or columns of the data,
-            which come first where a column has such a name; none of them makes this the identity.
-        dim: Length of what is crossed.
+        names: The contexts: `gap`, `weekday`, `hour`, `hour_of_week` of the clock as codes, `clock` as numbers, or
+            columns of the data, which come first where a column has such a name.
+        dim: Length of the vectors.
         facts: The columns of the data, and the span of its clock.
 
     Raises:
@@ -123,13 +121,16 @@ class LatentCross(nn.Module):
         """Whether it must know the moment."""
         return self.numbers is not None or self.coded != self.columns
 
-    def forward(
-        self, states: Float[Tensor, "*shape dim"], moments: Moments
+    @property
+    def empty(self) -> bool:
+        """Whether there is no context."""
+        return not self.coded and self.numbers is None
+
+    def added_to(
+        self, start: Float[Tensor, "*shape dim"], moments: Moments
     ) -> Float[Tensor, "*shape dim"]:
-        """Cross the states with their moments."""
-        if not self.coded and self.numbers is None:
-            return states
-        now, before, mask = moments.now, moments.before, torch.ones_like(states)
+        """The vectors of the moments, on top of what is there."""
+        now, before, total = moments.now, moments.before, start
         for name in self.coded:
             if name in self.columns:
                 codes = moments.columns[name]
@@ -137,12 +138,27 @@ class LatentCross(nn.Module):
                 assert now is not None
                 assert before is not None
                 codes = time_codes(name, now, before)
-            mask = mask + self.tables[name](codes)
+            total = total + self.tables[name](codes)
         if self.numbers is not None:
             assert now is not None
             assert before is not None
-            mask = mask + self.numbers(time_numbers(now, before, self.span))
-        return states * mask
+            total = total + self.numbers(time_numbers(now, before, self.span))
+        return total
+
+
+class LatentCross(ContextVectors):
+    """Context as a mask: h (1 + sum of the contexts' vectors), element by element; without a context the identity.
+
+    Beutel et al., "Latent Cross", 2018.
+    """
+
+    def forward(
+        self, states: Float[Tensor, "*shape dim"], moments: Moments
+    ) -> Float[Tensor, "*shape dim"]:
+        """Cross the states with their moments."""
+        if self.empty:
+            return states
+        return states * self.added_to(torch.ones_like(states), moments)
 
 
 def take_rows(

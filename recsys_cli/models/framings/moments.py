@@ -13,7 +13,7 @@ from recsys_cli.data.batches import Sequences
 from recsys_cli.data.context import READS
 from recsys_cli.data.queries import Queries
 from recsys_cli.models.framings.self_attention import oldest_first
-from recsys_cli.models.layers import LatentCross, Moments
+from recsys_cli.models.layers import ContextVectors, Moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def asked_by(queries: Queries, past: Histories) -> Moments:
     return Moments(queries.now, before, queries.asked)
 
 
-def read_by(cross: LatentCross) -> frozenset[str]:
-    """The fields of a query that a cross of events with their moments needs, beside the items."""
-    columns = {f"{READS}{name}" for name in cross.columns}
-    return frozenset(columns | ({"times", "now"} if cross.reads_clock else set()))
+def read_by(context: ContextVectors) -> frozenset[str]:
+    """The fields of a query that the vectors of the moments of events need, beside the items."""
+    columns = {f"{READS}{name}" for name in context.columns}
+    return frozenset(columns | ({"times", "now"} if context.reads_clock else set()))
