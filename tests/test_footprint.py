@@ -23,7 +23,7 @@ from recsys_cli.progress import Silent
 from recsys_cli.resources import Memory
 
 MODELS = catalogue.names("model")
-TELLING = ("deep", "ease", "esasrec", "gru4rec", "hstu", "ials", "item_knn", "knn_baseline", "last_item", "markov", "mf", "nmf", "pure_svd", "rp3beta", "sasrec", "seq", "slim")  # fmt: skip
+TELLING = ("crnn", "deep", "ease", "esasrec", "gru4rec", "hstu", "ials", "item_knn", "knn_baseline", "last_item", "markov", "mf", "nmf", "pure_svd", "rp3beta", "sasrec", "seq", "slim")  # fmt: skip
 SMALL = ["data=demo", "data.events=2000", "tracking=none", "device=cpu", "device.threads=1"]
 
 

@@ -70,6 +70,8 @@ EXEMPT = {
     ("sasrec", "permuted_items"): DRAWN,
     ("esasrec", "permuted_users"): DRAWN,
     ("esasrec", "permuted_items"): DRAWN,
+    ("crnn", "permuted_users"): DRAWN,
+    ("crnn", "permuted_items"): DRAWN,
     ("hstu", "permuted_users"): DRAWN,
     ("hstu", "permuted_items"): DRAWN,
     ("gru4rec", "permuted_users"): DRAWN,

@@ -19,6 +19,7 @@ SHORT = {
     "deep": ["trainer.epochs=2"],
     "esasrec": ["trainer.epochs=1", "model.dim=8", "model.history_length=20"],
     "gru4rec": ["trainer.epochs=1", "model.dim=8"],
+    "crnn": ["trainer.epochs=1", "model.dim=8", "model.hidden=8"],
     "hstu": ["trainer.epochs=1", "model.dim=8", "model.history_length=20"],
     "sasrec": ["trainer.epochs=1", "model.dim=8", "model.history_length=20"],
     "seq": ["trainer.epochs=1"],
