@@ -12,8 +12,10 @@ import typer
 from recsys_cli.catalogue import SPACES
 from recsys_cli.cli import completion, options, output
 from recsys_cli.durable import write_whole
+from recsys_cli.errors import ConfigError
 
 if TYPE_CHECKING:
+    from recsys_cli.sweeps.cluster import Cluster
     from recsys_cli.sweeps.results import Result, Row
 
 
@@ -83,8 +85,41 @@ def sweep(
     ] = None,
     workers: Annotated[
         int,
-        typer.Option(metavar="N", min=1, help="Processes that run trials here, of a thread each."),
+        typer.Option(metavar="N", min=1, help="Trials at once, each in a process of its own."),
     ] = 1,
+    launcher: Annotated[
+        Literal["local", "ray"],
+        typer.Option(
+            help="Where those processes run: here, of a thread each, or as tasks of a Ray cluster."
+        ),
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="A Ray cluster that this machine is a part of, or auto to find it. Without it one that begins and ends "
+            "with the command, on 127.0.0.1.",
+            show_default=False,
+        ),
+    ] = None,
+    trial_cpus: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Processors of a trial on a Ray cluster; without it 1.",
+            show_default=False,
+        ),
+    ] = None,
+    trial_gpus: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="GPUs of a trial on a Ray cluster, such as 0.5 for two trials on each; without it none.",
+            show_default=False,
+        ),
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -124,6 +159,8 @@ def sweep(
     Example: recsys sweep --model=mf model.rank=16,32,64
 
     Example: recsys sweep --model=mf --space=mf --trials=30 --pruner=median
+
+    Example: recsys sweep --model=deep --space=deep --trials=40 --workers=4 --launcher=ray --trial-gpus=1
     """
     from recsys_cli.sweeps.limits import Limits, seconds
     from recsys_cli.sweeps.plan import make_plan
@@ -155,6 +192,7 @@ def sweep(
         name=study,
         workers=workers,
         storage=storage,
+        cluster=_cluster(launcher, ray_address, trial_cpus, trial_gpus),
         options=_repeated(config_dir or (), allow_package or ()),
     )
 
@@ -172,6 +210,23 @@ def sweep(
         output.write(json.dumps(found.to_json() | {"page": str(where)}))
     else:
         _show(found, where)
+
+
+def _cluster(
+    launcher: Literal["local", "ray"],
+    address: str | None,
+    cpus: int | None,
+    gpus: float | None,
+) -> Cluster | None:
+    from recsys_cli.sweeps.cluster import Cluster
+
+    if launcher == "ray":
+        return Cluster(address, 1 if cpus is None else cpus, 0.0 if gpus is None else gpus)
+    said = {"--ray-address": address, "--trial-cpus": cpus, "--trial-gpus": gpus}
+    for option, value in said.items():
+        if value is not None:
+            raise ConfigError(f"{option}: only a Ray cluster has that", "add --launcher=ray")
+    return None
 
 
 def _repeated(config_dirs: Sequence[Path], packages: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from recsys_cli import config
 from recsys_cli.errors import ConfigError
 from recsys_cli.sweeps import space as spaces
+from recsys_cli.sweeps.cluster import Cluster
 from recsys_cli.sweeps.limits import Limits
 from recsys_cli.sweeps.pruning import PrunerName
 from recsys_cli.sweeps.ready import with_ready
@@ -36,8 +37,9 @@ class Plan:
         limits: What may be spent.
         options: What `recsys train` must be told besides a trial's overrides.
         folders: The user's own configuration folders.
-        workers: Processes that run trials on this machine.
+        workers: Processes that run trials, on this machine or on the cluster.
         storage: Address of a store that other commands may share; None = a file of this sweep's own.
+        cluster: Where the processes run; None = on this machine.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Plan:
     folders: tuple[Path, ...]
     workers: int = 1
     storage: str | None = None
+    cluster: Cluster | None = None
 
     @property
     def store(self) -> Store:
@@ -58,9 +61,14 @@ class Plan:
         return locate(self.storage, self.folder, self.name)
 
     @property
+    def by_itself(self) -> bool:
+        """Whether the command runs its trials in its own process."""
+        return self.workers == 1 and self.cluster is None
+
+    @property
     def alone(self) -> bool:
         """Whether one process runs all trials."""
-        return self.workers == 1 and self.storage is None
+        return self.by_itself and self.storage is None
 
     def job(self) -> dict[str, Any]:
         """The same as plain values, for another process of this machine; the address of the store is as it was given."""
@@ -75,6 +83,7 @@ class Plan:
             "options": list(self.options),
             "workers": self.workers,
             "storage": self.storage,
+            "cluster": None if self.cluster is None else asdict(self.cluster),
         }
 
     @property
@@ -117,6 +126,7 @@ def make_plan(
     options: Sequence[str] = (),
     workers: int = 1,
     storage: str | None = None,
+    cluster: Cluster | None = None,
 ) -> Plan:
     """Check everything about a sweep that can be checked without reading data.
 
@@ -130,8 +140,9 @@ def make_plan(
         limits: What may be spent; None = no limit.
         name: Of a study to begin or to go on with; None = a new one.
         options: What `recsys train` must be told besides the overrides.
-        workers: Processes that run trials on this machine.
+        workers: Processes that run trials, on this machine or on the cluster.
         storage: Address of a store that other commands may share; None = a file of this sweep's own.
+        cluster: Where the processes run; None = on this machine.
 
     Raises:
         ConfigError: Naming the override, the value and what to write instead.
@@ -148,6 +159,8 @@ def make_plan(
             "--storage: by its name other commands find the study in it", "give --study NAME"
         )
     locate(storage, Path(), "")
+    if cluster is not None:
+        cluster.check()
     limits = limits or Limits()
     sampler = sampler or ("grid" if trials is None and space.size is not None else "tpe")
     total = _total(space, sampler, trials, limits)
@@ -166,6 +179,7 @@ def make_plan(
         folders=tuple(config_dirs),
         workers=workers,
         storage=storage,
+        cluster=cluster,
     )
 
 
@@ -173,7 +187,12 @@ def from_job(job: Mapping[str, Any]) -> Plan:
     """The plan of another process."""
     told = dict(job)
     folders = [Path(folder) for folder in told.pop("config_dirs")]
-    return make_plan(config_dirs=folders, **told | {"limits": Limits(**told["limits"])})
+    cluster = told.pop("cluster")
+    return make_plan(
+        config_dirs=folders,
+        cluster=None if cluster is None else Cluster(**cluster),
+        **told | {"limits": Limits(**told["limits"])},
+    )
 
 
 def _check_pruner(pruner: PrunerName, space: spaces.Space, settings: config.Config) -> None:

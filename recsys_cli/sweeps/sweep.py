@@ -51,7 +51,8 @@ def run(plan: Plan, *, progress: Progress, draw: Draw | None = None) -> Result:
             )
     with _held(plan), opened(plan) as study:
         done = sum(trial.state != "running" for trial in study.trials())
-        by = plan.sampler if plan.workers == 1 else f"{plan.sampler} in {plan.workers} processes"
+        by = plan.sampler if plan.by_itself else f"{plan.sampler} in {plan.workers} processes"
+        by += "" if plan.cluster is None else " on a Ray cluster"
         progress.note(
             f"sweep {plan.name}: {'' if plan.total is None else f'{plan.total} '}trials by {by}, {done} of them done; "
             f"--study {plan.name} goes on with it after an interruption"
@@ -147,7 +148,7 @@ def _work(
     """Run the trials that are left, here or in processes of their own."""
     board = Board(plan, study, tracker, progress)
     with board.shown():
-        if plan.workers == 1:
+        if plan.by_itself:
             once = NotesOnce(progress)
             run_all(
                 plan,

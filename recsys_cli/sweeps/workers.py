@@ -1,51 +1,50 @@
-"""The processes of `recsys sweep --workers N`: started, watched, replaced when they are killed, and stopped."""
+"""The workers of `recsys sweep --workers N`: started, watched, replaced when they are killed, and stopped."""
 
 from __future__ import annotations
 
 import json
-import os
 import queue
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from recsys_cli.errors import RecsysError, ResourceError
 from recsys_cli.progress import Bar, NotesOnce, Progress
+from recsys_cli.sweeps import cluster
 from recsys_cli.sweeps.board import Board
+from recsys_cli.sweeps.launching import Launch, Process, Running
 from recsys_cli.sweeps.plan import Plan
 from recsys_cli.sweeps.study import Study
 from recsys_cli.sweeps.trials import POLL_SECONDS, is_over
 
 SECONDS_TO_STOP = 30  # a step of training, a checkpoint, and the end of the tracked run
 MOST_DEATHS = 2  # of the processes that run one trial
-COMMAND = (sys.executable, "-m", "recsys_cli.sweeps.worker")
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def run_workers(plan: Plan, study: Study, parent_id: str, progress: Progress, board: Board) -> None:
-    """Let processes run the trials until none is left.
+    """Let processes run the trials until none is left, here or on a cluster.
 
     Raises:
         RecsysError: What stopped one of them stops all; the same study goes on from there.
     """
-    crew = _Crew(plan, parent_id, progress)
-    try:
-        for number in range(1, plan.workers + 1):
-            crew.start(number)
-        while crew.workers:
-            time.sleep(POLL_SECONDS)
+    where = nullcontext(Process) if plan.cluster is None else cluster.launcher(plan, progress)
+    with where as launch:
+        crew = _Crew(plan, parent_id, progress, launch)
+        try:
+            for number in range(1, plan.workers + 1):
+                crew.start(number)
+            while crew.workers:
+                time.sleep(POLL_SECONDS)
+                crew.listen()
+                board.update()
+                crew.replace_dead(over=is_over(plan, study))
             crew.listen()
             board.update()
-            crew.replace_dead(over=is_over(plan, study))
-        crew.listen()
-        board.update()
-    finally:
-        crew.stop()
+        finally:
+            crew.stop()
 
 
 @dataclass
@@ -54,7 +53,7 @@ class _Worker:
 
     Attributes:
         number: Counted from 1.
-        process: Its handle.
+        process: What runs.
         trial: The one that it runs; None before its first.
         reader: Takes what it tells.
         showing: Its bar.
@@ -62,33 +61,27 @@ class _Worker:
     """
 
     number: int
-    process: subprocess.Popen[str]
+    process: Running
     trial: int | None = None
     reader: threading.Thread | None = None
     showing: ExitStack = field(default_factory=ExitStack)
     bar: Bar | None = None
 
-    def tell_to_stop(self) -> None:
-        """End its input: it closes its run as at any interruption."""
-        assert self.process.stdin is not None
-        with suppress(OSError):
-            self.process.stdin.close()
-
     def close(self) -> None:
         """After its end: take what it has told last, and close what was open for it."""
-        self.tell_to_stop()
+        self.process.tell_to_stop()
         if self.reader is not None:
             self.reader.join()
         self.showing.close()
 
 
 class _Crew:
-    def __init__(self, plan: Plan, parent_id: str, progress: Progress) -> None:
+    def __init__(self, plan: Plan, parent_id: str, progress: Progress, launch: Launch) -> None:
         packages = [
             text.partition("=")[2] for text in plan.options if text.startswith("--allow-package=")
         ]
         job = {"plan": plan.job(), "parent_id": parent_id, "packages": packages}
-        self._job = json.dumps(job) + "\n"
+        self._job, self._launch = json.dumps(job), launch
         self._progress = progress
         self._once = NotesOnce(progress)
         self._deaths: Counter[int | None] = Counter()
@@ -96,21 +89,9 @@ class _Crew:
         self.workers: list[_Worker] = []
 
     def start(self, number: int) -> None:
-        """Start a process. Ctrl-C on the terminal is for us alone, who then stop it."""
-        process = subprocess.Popen(  # noqa: S603  # a command of ours
-            COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | ONE_THREAD,
-            start_new_session=True,
-        )
-        worker = _Worker(number, process)
+        """Start a worker."""
+        worker = _Worker(number, self._launch(self._job))
         self.workers.append(worker)
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):  # it has died already, which is seen later
-            process.stdin.write(self._job)
-            process.stdin.flush()
         worker.reader = threading.Thread(target=self._read, args=(worker,), daemon=True)
         worker.reader.start()
 
@@ -142,12 +123,16 @@ class _Crew:
             ResourceError: A trial has killed its process before.
             RuntimeError: One has ended by a bug, of which it has told.
         """
-        for worker in [worker for worker in self.workers if worker.process.poll() is not None]:
+        for worker in list(self.workers):
+            code = worker.process.code
+            if code is None:
+                if over and worker.trial is None:  # nothing is left for one that has yet to begin
+                    worker.process.tell_to_stop()
+                continue
             self.workers.remove(worker)
             worker.close()
             self.listen()
-            code = worker.process.returncode
-            if code > 0:
+            if code > 0 and not (over and worker.trial is None):
                 raise RuntimeError(f"worker {worker.number} ended with code {code}")
             if code < 0 and not over:
                 self._expect_to_live(worker, -code)
@@ -168,20 +153,16 @@ class _Crew:
     def stop(self) -> None:
         """End all: the end of its input lets a worker close its run; one that does not end is killed."""
         for worker in self.workers:
-            worker.tell_to_stop()
+            worker.process.tell_to_stop()
         until = time.monotonic() + SECONDS_TO_STOP
         for worker in self.workers:
-            try:
-                worker.process.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if not worker.process.wait(max(0.0, until - time.monotonic())):
                 worker.process.kill()
-                worker.process.wait()
             worker.close()
 
     def _read(self, worker: _Worker) -> None:
-        assert worker.process.stdout is not None
-        with suppress(ValueError), worker.process.stdout as lines:  # a kill may cut a line
-            for line in lines:
+        with suppress(ValueError):  # a kill may cut a line
+            for line in worker.process.lines():
                 self._inbox.put((worker, json.loads(line)))
 
     def _show(self, worker: _Worker, message: dict[str, Any]) -> None:

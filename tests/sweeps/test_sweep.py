@@ -15,7 +15,7 @@ import pytest
 from recsys_cli import experiment
 from recsys_cli.errors import CheckpointError, ConfigError, DataError, DivergedError, ModelError
 from recsys_cli.progress import Silent
-from recsys_cli.sweeps import sweep, workers
+from recsys_cli.sweeps import launching, sweep
 from recsys_cli.sweeps.limits import Limits
 from recsys_cli.sweeps.locks import PARENT
 from recsys_cli.sweeps.plan import make_plan
@@ -264,7 +264,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(tmp_path, m
     whole = sweep.run(make_plan(small, name="alone"), progress=Silent())
 
     monkeypatch.setattr(
-        workers, "COMMAND", tuple(module_with("recsys_cli.sweeps.worker", DIES_ONCE))
+        launching, "COMMAND", tuple(module_with("recsys_cli.sweeps.worker", DIES_ONCE))
     )
     lines = Lines()
     result = sweep.run(make_plan(small, name="crowd", workers=2), progress=lines)
