@@ -19,6 +19,7 @@ CAME_LATER = {
     "trainer.compile": False,
     "split.ask": "every_user",
     "model.shuffled": False,
+    "model.last_item": False,
     "model.context": [],
 }
 # Where others had a setting of this name from the first, and their hashes hold it: those that it came later to.

@@ -7,6 +7,7 @@ seen against this ladder.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -48,7 +49,11 @@ class Oracle:
 
 
 def oracle_ladder(
-    world: World, holdout: Holdout, protocol: RankingProtocol, progress: Progress = SILENT
+    world: World,
+    holdout: Holdout,
+    protocol: RankingProtocol,
+    progress: Progress = SILENT,
+    levels: Sequence[Knowledge] = LADDER,
 ) -> dict[Knowledge, dict[str, float]]:
     """The metrics of the oracle at each level of knowledge, over all users of the holdout.
 
@@ -60,6 +65,7 @@ def oracle_ladder(
         holdout: A part of a split of these interactions.
         protocol: The metrics; `warm_...` ones are left out, as no user or item is new to the oracle.
         progress: Shows how far it is.
+        levels: Of knowledge.
 
     Raises:
         DataError: The holdout is not of this world, asks about the past, or nobody has a target.
@@ -72,8 +78,8 @@ def oracle_ladder(
         warm_items=np.ones_like(holdout.warm_items),
     )
     ladder = {}
-    with progress.bar("ask the oracle", len(LADDER), "levels of knowledge") as bar:
-        for knows in LADDER:
+    with progress.bar("ask the oracle", len(levels), "levels of knowledge") as bar:
+        for knows in levels:
             ladder[knows] = evaluate(
                 Oracle(world=world, holdout=known, knows=knows),
                 known,

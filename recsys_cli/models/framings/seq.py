@@ -3,6 +3,10 @@
 Slide 24's question, answered by a GRU over the past actions, each crossed with the moment at which it
 happened, whose state is crossed with the moment of the request (Beutel et al., "Latent Cross: making use of
 context in recurrent recommender systems", 2018), and a softmax over all items (Hidasi and Karatzoglou 2018).
+
+What follows a certain item is hard to tell through a state and item vectors that are the same at input and output. So the
+last item may add a vector of its own to the state's: a factored Markov chain (Rendle et al., "Factorizing personalized
+Markov chains", 2010).
 """
 
 from __future__ import annotations
@@ -42,7 +46,8 @@ class Seq(nn.Module):
         hidden: Units of the GRU.
         dropout: Share of the GRU's inputs and outputs that is dropped in training.
         context_facts: What the data tells of its context.
-        context: What the moments tell: `gap` since the event before, `weekday`, `hour` (UTC), as codes; `clock`, the same
+        last_item: Whether the last item adds a vector of its own.
+        context: What the moments tell: `gap` since the event before, `weekday`, `hour`, `hour_of_week` (UTC), as codes; `clock`, the same
             and how far training has gone, as numbers; columns of the data; [] for none.
         history_length: Most events of a history that are read, the latest ones.
         shuffled: Whether the items of a history change places by chance, in training and after it: a control, which
@@ -65,6 +70,7 @@ class Seq(nn.Module):
         dim: Annotated[int, Ge(1), Le(4096)],
         hidden: Annotated[int, Ge(1), Le(8192)],
         dropout: Annotated[float, Ge(0), Lt(1)],
+        last_item: bool,
         context: list[str],
         history_length: Annotated[int, Ge(1), Le(10_000)],
         shuffled: bool,
@@ -77,6 +83,7 @@ class Seq(nn.Module):
         self.negatives = None if full else n_negatives
         self.items = nn.Parameter(torch.empty(n_items, dim).normal_(std=dim**-0.5))
         self.bias = nn.Parameter(torch.zeros(n_items))
+        self.followers = nn.Parameter(torch.zeros(n_items, dim)) if last_item else None
         self.event_cross = LatentCross(context, dim, context_facts)
         self.gru = nn.GRU(dim, hidden)
         asked = [name for name in context if is_asked(name)]
@@ -104,8 +111,8 @@ class Seq(nn.Module):
         )  # the GRU counts positions column by column
         at = real % len(batch.real) * length + real // len(batch.real)
         states = take_rows(self._states(batch).flatten(0, 1), real)
-        states = self.request_cross(states, asked_for(batch, at))
-        vectors = self.to_item(self.dropout(states))
+        states = self.dropout(self.request_cross(states, asked_for(batch, at)))
+        vectors = self._answers(states, batch.items.flatten()[at])
         targets = batch.targets.flatten()[at]
         if batch.negatives is None:
             return softmax_loss(vectors, self.items, self.bias, targets)
@@ -128,7 +135,7 @@ class Seq(nn.Module):
             past = replace(past, items=_in_some_order(past.items, past.lengths))
         rows, last = past.last
         states = self.request_cross(self._states(past)[last, rows], asked_by(queries, past))
-        vectors = self.to_item(states) * (past.lengths > 0)[:, None]
+        vectors = self._answers(states, past.items[rows, last]) * (past.lengths > 0)[:, None]
         return torch.addmm(self.bias, vectors, self.items.T)
 
     def _states(self, told: Sequences | Histories) -> Float[Tensor, "length batch hidden"]:
@@ -136,6 +143,15 @@ class Seq(nn.Module):
         inputs = self.event_cross(take_rows(self.items, told.items.T), of_events(told).turned)
         states: Tensor = self.gru(self.dropout(inputs))[0]
         return states
+
+    def _answers(
+        self, states: Float[Tensor, "examples hidden"], last_items: Int64[Tensor, " examples"]
+    ) -> Float[Tensor, "examples dim"]:
+        """The vectors whose products with the items' are the scores."""
+        vectors: Tensor = self.to_item(states)
+        return (
+            vectors if self.followers is None else vectors + take_rows(self.followers, last_items)
+        )
 
 
 def shuffled(batch: Sequences) -> Sequences:

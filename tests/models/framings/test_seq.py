@@ -19,6 +19,7 @@ def make(context=("gap", "weekday", "hour"), **settings) -> Seq:
         "dim": 6,
         "hidden": 5,
         "dropout": 0.0,
+        "last_item": False,
         "history_length": 10,
         "shuffled": False,
         "softmax": "auto",
@@ -59,9 +60,24 @@ def test_without_a_history_items_are_ranked_by_their_bias(queries):
     assert torch.allclose(model.score(queries)[2], model.bias)
 
 
-def test_a_position_in_training_is_scored_as_a_query_would_be():
+def test_with_zero_vectors_the_last_item_adds_nothing_and_otherwise_its_product(queries):
+    """Every model starts as the one without: there is no step from the zeros but by learning."""
+    told, plain = make(last_item=True), make()
+    plain.load_state_dict({k: v for k, v in told.state_dict().items() if k != "followers"})
+    before = plain.score(queries)
+    assert torch.equal(told.score(queries), before)
+    torch.nn.init.normal_(told.followers)
+    added = told.score(queries) - before
+    assert torch.allclose(added[:2], (told.followers[4] @ told.items.T).expand(2, -1), atol=1e-5)
+    assert torch.equal(added[2], torch.zeros(N_ITEMS))  # there is no last item
+
+
+@pytest.mark.parametrize("last_item", [False, True])
+def test_a_position_in_training_is_scored_as_a_query_would_be(last_item):
     """The loss at a position is that of the query made of the events up to it, at the next event's moment."""
-    model = make()
+    model = make(last_item=last_item)
+    if last_item:
+        torch.nn.init.normal_(model.followers)
     items = torch.tensor([[1, 5, 2, 0], [7, 3, 0, 0]])
     times = torch.tensor([[0, 4_000, 90_000, 0], [10, 200_000, 0, 0]])
     targets = torch.tensor([[5, 2, 9, 0], [3, 8, 0, 0]])
@@ -154,7 +170,7 @@ def test_columns_of_the_data_matter_those_of_the_answer_only_when_they_are_past(
 )
 def test_the_catalogues_size_or_the_setting_says_what_is_compared(n_items, softmax, drawn):
     given = {"dim": 2, "hidden": 2, "dropout": 0.0, "context": [], "history_length": 3}
-    given["shuffled"] = False
+    given |= {"shuffled": False, "last_item": False}
     model = Seq(n_items=n_items, context_facts=FACTS, softmax=softmax, n_negatives=4, **given)
     assert model.negatives == drawn
     words = "over all" if drawn is None else "the next item and 4 of"
