@@ -158,6 +158,7 @@ def _work(
                 begun=lambda trial: board.update(),
                 ended=board.update,
             )
+            board.update()  # of one that another process has ended since
         else:
             run_workers(plan, study, parent_id, progress, board)
     if over := plan.limits.reached(spent(study)):

@@ -15,7 +15,7 @@ import pytest
 from recsys_cli import experiment
 from recsys_cli.errors import CheckpointError, ConfigError, DataError, DivergedError, ModelError
 from recsys_cli.progress import Silent
-from recsys_cli.sweeps import launching, sweep
+from recsys_cli.sweeps import launching, sweep, trials
 from recsys_cli.sweeps.limits import Limits
 from recsys_cli.sweeps.locks import PARENT
 from recsys_cli.sweeps.plan import make_plan
@@ -255,6 +255,26 @@ def test_who_joins_a_sweep_runs_trials_of_it_and_takes_over_when_its_leader_dies
     assert [about["run_id"] for about in tracker.started] == ["parent-of-the-leader"]
     assert tracker.ended == ["FINISHED"]
     assert [path.name for path in tracker.files] == ["sweep.json"]
+
+
+def test_a_trial_that_another_process_ends_last_is_on_the_curves_too(
+    fake, tracker, tmp_path, monkeypatch
+):
+    storage = f"sqlite:///{tmp_path}/shared.db"
+    plan = make_plan([*BASE, "model.rank=8,32"], name="s", storage=storage)
+    with opened(plan) as helper:
+        theirs = helper.begin(2)
+        looks = trials.is_over
+
+        def ended_meanwhile(*about):
+            if fake.run_at and helper.trials()[0].state == "running":
+                helper.finish(theirs, 0.5, seconds=1.0, run_id="theirs")
+            return looks(*about)
+
+        monkeypatch.setattr(trials, "is_over", ended_meanwhile)
+        sweep.run(plan, progress=Silent())
+
+    assert sorted(step for step, _ in tracker.noted) == [0, 1, 2]
 
 
 @pytest.mark.slow
