@@ -153,12 +153,12 @@ def _connected(cluster: Cluster, progress: Progress) -> Iterator[Any]:
         stack.callback(ray.shutdown)
         try:
             ray.init(**options, log_to_driver=False, logging_level="ERROR")
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # where a busy machine took too long it is nothing narrower
             reason = redact(str(error)).strip().splitlines()[0]
-            raise ConfigError(
-                f"Ray cannot be used: {reason}",
-                "see that the cluster runs and that this machine is a part of it: ray status",
-            ) from error
+            hint = "see that the cluster runs and that this machine is a part of it: ray status"
+            if cluster.address is None:
+                hint = "give the same command again when the machine is less busy"
+            raise ConfigError(f"Ray cannot be used: {reason}", hint) from error
         finally:
             for number, handler in handlers.items():  # Ray's would end us without closing the run
                 signal.signal(number, handler)

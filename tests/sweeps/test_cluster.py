@@ -209,13 +209,21 @@ def test_a_cluster_that_cannot_run_it_is_refused(ray, tmp_path, machines, asked,
     assert not ray.is_on
 
 
-def test_a_cluster_that_is_not_there(ray, tmp_path):
-    ray.refuses = ConnectionError("Could not find any running Ray instance")
+@pytest.mark.parametrize(
+    ("address", "said", "hint"),
+    [
+        ("auto", ConnectionError("no running instance"), "see that the cluster runs"),
+        (None, Exception("timed out during startup"), "when the machine is less busy"),
+    ],
+)
+def test_a_cluster_that_is_not_there(ray, tmp_path, address, said, hint):
+    ray.refuses = said
     with (
-        pytest.raises(ConfigError, match="Ray cannot be used: Could not find"),
-        cluster.launcher(on(Cluster(address="auto"), tmp_path), Silent()),
+        pytest.raises(ConfigError, match=f"Ray cannot be used: {said}") as caught,
+        cluster.launcher(on(Cluster(address=address), tmp_path), Silent()),
     ):
         pass
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize(
