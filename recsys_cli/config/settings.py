@@ -21,6 +21,7 @@ CAME_LATER = {
     "model.shuffled": False,
     "model.last_item": False,
     "model.context": [],
+    "model.lanes": None,
 }
 # Where others had a setting of this name from the first, and their hashes hold it: those that it came later to.
 CAME_LATER_TO = {"model.context": frozenset({"SASRec", "ESASRec"})}

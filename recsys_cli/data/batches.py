@@ -6,7 +6,7 @@ every device sees the same batches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
@@ -217,6 +217,39 @@ def _blocks(sizes: NDArray[np.int64], largest: int) -> list[int]:
     return [0, *np.unique(cuts).tolist()]
 
 
+class DrawnItems:
+    """Draws what the positions of a step are told from, as the model wants it.
+
+    Args:
+        interactions: The events, by which an item's chance may grow.
+        model: Has `negatives` draws, or None of them, and may say in `draws` how they are drawn.
+        device: Where they are to be.
+    """
+
+    def __init__(self, interactions: Interactions, model: Any, device: torch.device) -> None:
+        self._n_negatives: int | None = model.negatives
+        self._draws: Draws = getattr(model, "draws", Draws())
+        chances = _chances(interactions, self._draws.power)
+        self._below = chances.cumsum(0)[:-1]
+        self._log_chance = chances.log().float().to(device)
+        self._log_share = _chances(interactions, 1.0).log().float().to(device)
+        self._device = device
+
+    def draw(self, positions: tuple[int, ...], random: torch.Generator) -> Negatives | None:
+        """Those of a step; None where the model wants none.
+
+        Args:
+            positions: Shape of the step, for draws of each position's own.
+            random: Moves on.
+        """
+        if self._n_negatives is None:
+            return None
+        shape = (*(positions if self._draws.each else ()), self._n_negatives)
+        uniform = torch.rand(shape, generator=random, dtype=torch.float64)
+        drawn = torch.searchsorted(self._below, uniform, right=True)
+        return Negatives(drawn.to(self._device), self._log_chance, self._log_share)
+
+
 class SequenceBatches:
     """Windows of at most `model.history_length` events that do not overlap, in batches of like length.
 
@@ -249,12 +282,7 @@ class SequenceBatches:
         read = sorted(name.removeprefix(READS) for name in model.reads if name.startswith(READS))
         self._context = {name: interactions.context[name] for name in read}
         self._cuts = _cuts(self._lengths, batch_size)
-        self._n_negatives: int | None = model.negatives
-        self._draws: Draws = getattr(model, "draws", Draws())
-        chances = _chances(interactions, self._draws.power)
-        self._below = chances.cumsum(0)[:-1]
-        self._log_chance = chances.log().float().to(device)
-        self._log_share = _chances(interactions, 1.0).log().float().to(device)
+        self._drawn = DrawnItems(interactions, model, device)
         self._seed, self._device = seed, device
 
     def __len__(self) -> int:
@@ -268,16 +296,8 @@ class SequenceBatches:
         order = np.argsort(jittered, kind="stable")
         for batch in random.permutation(len(self)):
             chosen = order[self._cuts[batch] : self._cuts[batch + 1]]
-            yield self._gather(chosen, self._draw(chosen, draws))
-
-    def _draw(self, chosen: NDArray[np.int64], draws: torch.Generator) -> Negatives | None:
-        if self._n_negatives is None:
-            return None
-        positions = (len(chosen), int(self._lengths[chosen].max())) if self._draws.each else ()
-        shape = (*positions, self._n_negatives)
-        uniform = torch.rand(shape, generator=draws, dtype=torch.float64)
-        drawn = torch.searchsorted(self._below, uniform, right=True)
-        return Negatives(drawn.to(self._device), self._log_chance, self._log_share)
+            positions = (len(chosen), int(self._lengths[chosen].max()))
+            yield self._gather(chosen, self._drawn.draw(positions, draws))
 
     def _gather(self, chosen: NDArray[np.int64], negatives: Negatives | None) -> Sequences:
         starts, lengths = self._starts[chosen], self._lengths[chosen]
@@ -342,8 +362,3 @@ def windows(
     stop = inputs[user] - from_end * longest
     start = np.maximum(stop - longest, 0)
     return offsets[user] + start, stop - start
-
-
-KINDS: dict[str, Callable[..., Batches]] = {
-    kind.name: kind for kind in (PairBatches, SequenceBatches)
-}

@@ -101,7 +101,7 @@ class Trained(Protocol):
     """Learns by gradient descent.
 
     Attributes:
-        batches: The kind of batch that `loss` reads, a name in `recsys_cli.data.batches.KINDS`.
+        batches: The kind of batch that `loss` reads, a name in `recsys_cli.training.steps.KINDS`.
     """
 
     batches: ClassVar[str]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from itertools import islice
 from typing import Any, Literal, Protocol
 
 import torch
 
-from recsys_cli.data.batches import KINDS, Batches, PairBatches, Pairs
+from recsys_cli.data.batches import Batches, PairBatches, Pairs, SequenceBatches
 from recsys_cli.data.interactions import Interactions
+from recsys_cli.data.side_by_side import SideBySideBatches
 from recsys_cli.devices import Device
 from recsys_cli.errors import ConfigError
 from recsys_cli.models.contract import HasKernel
@@ -19,6 +20,9 @@ from recsys_cli.training.optimisers import OptimiserName, RowwiseAdagrad
 
 EngineName = Literal["auto", "kernel", "torch"]
 TORCH_BATCH = 2048
+KINDS: dict[str, Callable[..., Batches]] = {
+    kind.name: kind for kind in (PairBatches, SequenceBatches, SideBySideBatches)
+}
 
 
 class Steps(Protocol):

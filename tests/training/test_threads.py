@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_cli.data.batches import KINDS
 from recsys_cli.data.context import ContextFacts
 from recsys_cli.data.interactions import from_columns
 from recsys_cli.devices import Device
@@ -14,7 +13,7 @@ from recsys_cli.models.framings.seq import Seq
 from recsys_cli.outcome import weights_digest
 from recsys_cli.seeds import isolated
 from recsys_cli.training.optimisers import make_optimiser
-from recsys_cli.training.steps import train_step
+from recsys_cli.training.steps import KINDS, train_step
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ twice, and one that is the target itself is taken out.
 The authors step through sessions side by side and pass no gradient from one event back to the one before. With
 `bptt: false` neither does this: the states are made without gradients, and then every event takes one step of the GRU
 from the state before it. That is the sum of the gradients of their steps, all with the weights before the first; and
-targets of the same session are told from one another too.
+targets of the same session are told from one another too. With `lanes` it is done as they do it: sessions side by side, a
+step for an event of each, and what is kept of a session is its state, which the steps before have made.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from torch.nn.functional import elu
 from recsys_cli.data.batches import Draws, Negatives, Sequences
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
+from recsys_cli.data.side_by_side import SideBySide
+from recsys_cli.errors import ConfigError
 from recsys_cli.models.framings.self_attention import oldest_first
 from recsys_cli.models.layers import Dropout, take_rows
 from recsys_cli.models.losses import bpr_max_loss
@@ -43,6 +46,7 @@ class GRU4Rec(nn.Module):
         hidden_dropout: Share of its states that is dropped in training.
         history_length: Most events of a history that are read, the latest ones.
         bptt: Whether gradients pass from an event to those before it.
+        lanes: Sessions side by side, an event of each a step; None = windows of many events a step.
         loss: `softmax` over all items; `cross_entropy` over the targets of the step and a draw; `bpr_max` over these.
         n_negatives: Items in the draw.
         alpha: An item's chance to be drawn grows with its events to this power.
@@ -53,9 +57,11 @@ class GRU4Rec(nn.Module):
     Attributes:
         negatives: Items drawn; None where there is no draw.
         draws: How they are drawn.
+        batches: The kind of batch that it learns from.
+        lane_states: The state of each lane after the step before; only with `lanes`.
     """
 
-    batches: ClassVar[str] = "sequences"
+    lane_states: Tensor
     reads: ClassVar[frozenset[str]] = frozenset({"items"})
 
     def __init__(
@@ -67,6 +73,7 @@ class GRU4Rec(nn.Module):
         hidden_dropout: Annotated[float, Ge(0), Lt(1)],
         history_length: Annotated[int, Ge(1), Le(10_000)],
         bptt: bool,
+        lanes: Annotated[int, Ge(1), Le(1_000_000)] | None,
         loss: GruLoss,
         n_negatives: Annotated[int, Ge(1), Le(1_000_000)],
         alpha: Annotated[float, Ge(0), Le(1)],
@@ -75,7 +82,13 @@ class GRU4Rec(nn.Module):
         elu: Annotated[float, Ge(0), Le(10)],
     ) -> None:
         super().__init__()
-        self.history_length = history_length
+        if lanes is not None and bptt:
+            raise ConfigError(
+                f"model.lanes={lanes} goes without model.bptt: a step sees one event of a session",
+                "model.bptt=false",
+            )
+        self.history_length, self.lanes = history_length, lanes
+        self.batches = "sequences" if lanes is None else "side_by_side"
         self.negatives = None if loss == "softmax" else n_negatives
         self.draws = Draws(power=alpha)
         self._bptt, self._loss = bptt, loss
@@ -83,6 +96,10 @@ class GRU4Rec(nn.Module):
         self.items = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_items, dim)))
         self.bias = nn.Parameter(torch.zeros(n_items))
         self.gru = nn.GRU(dim, dim)
+        if (
+            lanes is not None
+        ):  # kept with the weights, so that training can go on in the middle of an epoch
+            self.register_buffer("lane_states", torch.zeros(lanes, dim))
         self.embedding_dropout = Dropout(embedding_dropout)
         self.hidden_dropout = Dropout(hidden_dropout)
 
@@ -93,17 +110,29 @@ class GRU4Rec(nn.Module):
         how = "softmax" if self._loss == "cross_entropy" else "BPR-max"
         return f"{how} over the targets of a step and {self.negatives:,} drawn; model.loss"
 
-    def loss(self, batch: Sequences) -> Float[Tensor, ""]:
+    def loss(self, batch: Sequences | SideBySide) -> Float[Tensor, ""]:
         """Mean loss of the next item at every position."""
-        at = batch.real.T.flatten().nonzero().squeeze(1)
-        inputs = self.embedding_dropout(take_rows(self.items, batch.items.T))
-        states = self.hidden_dropout(take_rows(self._states(inputs).flatten(0, 1), at))
-        targets = batch.targets.T.flatten()[at]
+        if isinstance(batch, SideBySide):
+            states, targets = self.step(batch), batch.targets
+        else:
+            at = batch.real.T.flatten().nonzero().squeeze(1)
+            inputs = self.embedding_dropout(take_rows(self.items, batch.items.T))
+            states = take_rows(self._states(inputs).flatten(0, 1), at)
+            targets = batch.targets.T.flatten()[at]
+        states = self.hidden_dropout(states)
         if batch.negatives is None:
             return softmax_loss(states, self.items, self.bias, targets)
         if self._loss == "cross_entropy":
             return self._cross_entropy(states, targets, batch.negatives)
         return self._bpr_max(states, targets, batch.negatives)
+
+    def step(self, batch: SideBySide) -> Float[Tensor, "lanes dim"]:
+        """The state of each lane after its next event; kept, without its gradient, for the step after."""
+        inputs = self.embedding_dropout(take_rows(self.items, batch.items))
+        before = self.lane_states[batch.lanes] * ~batch.first[:, None]
+        states = torch.gru_cell(inputs, before, *self.gru.all_weights[0])
+        self.lane_states[batch.lanes] = states.detach().to(before.dtype)
+        return states
 
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """What the GRU keeps of every position, and the scores that are there at once."""
@@ -132,8 +161,8 @@ class GRU4Rec(nn.Module):
         with torch.no_grad():
             after = self.gru(inputs)[0]
         before = torch.cat([torch.zeros_like(after[:1]), after[:-1]])
-        weights = [getattr(self.gru, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]  # fmt: skip
-        step = torch.gru_cell(inputs.flatten(0, 1), before.flatten(0, 1), *weights)
+        flat = inputs.flatten(0, 1), before.flatten(0, 1)
+        step = torch.gru_cell(*flat, *self.gru.all_weights[0])
         return step.view_as(inputs)
 
     def _cross_entropy(
