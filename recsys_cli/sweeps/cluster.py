@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -133,6 +133,9 @@ def _connected(cluster: Cluster, progress: Progress) -> Iterator[Any]:
     """Ray, connected to the cluster."""
     os.environ.update(QUIET)
     with ExitStack() as stack:
+        # Ray prints on standard output that a task has died, which we tell ourselves, and where results of ours go.
+        nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+        stack.enter_context(redirect_stdout(nowhere))
         options: dict[str, Any] = {"address": cluster.address}
         if cluster.address is None:
             os.environ.update(OURS)
@@ -142,7 +145,8 @@ def _connected(cluster: Cluster, progress: Progress) -> Iterator[Any]:
                 "address": "local",
                 "include_dashboard": False,
                 "object_store_memory": STORE_BYTES,
-                "_temp_dir": stack.enter_context(folder),
+                # Inside a folder that is ours alone: Ray lets everybody write to its own.
+                "_temp_dir": str(Path(stack.enter_context(folder)) / "ray"),
             }
         progress.note(
             f"Ray: {'starting on this machine' if cluster.address is None else 'joining'}"

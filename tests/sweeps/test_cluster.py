@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -54,8 +55,11 @@ class FakeRay(ModuleType):
             raise self.refuses
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as Ray does
         self.begun, self.is_on = options, True
+        if options["address"] == "local":
+            self.alone = not Path(options["_temp_dir"]).parent.stat().st_mode & 0o077
 
     def shutdown(self):
+        sys.stdout.write("(raylet) A worker died or was killed")
         self.is_on = False
 
     def nodes(self):
@@ -136,7 +140,7 @@ class Silence(ProcessHere):
         yield "a line"
 
 
-def test_a_sweep_on_a_cluster_of_its_own_has_the_trials_of_any_other(fake, tracker, ray):
+def test_a_sweep_on_a_cluster_of_its_own_has_the_trials_of_any_other(fake, tracker, ray, capsys):
     ray.fails = [RayError("the node died")]
     lines = Lines()
     handler = signal.getsignal(signal.SIGTERM)
@@ -152,7 +156,9 @@ def test_a_sweep_on_a_cluster_of_its_own_has_the_trials_of_any_other(fake, track
     assert os.environ["RAY_AUTH_MODE"] == "token"
     assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert ray.alone
     assert not ray.is_on
+    assert capsys.readouterr().out == ""
     assert signal.getsignal(signal.SIGTERM) == handler
 
 
