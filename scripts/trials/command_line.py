@@ -10,18 +10,19 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from trials import disks, kills, signals, soak, stores, sweeps, syscalls
+from trials import disks, kills, servers, signals, soak, stores, sweeps, syscalls
 from trials.bench import Bench
 from trials.processes import Program
 from trials.report import Report
 
 Trial = Callable[..., None]
-# Each trial with its counts: in full, and in the short form, which leaves out the soak, and the sweep that the slow
-# tests kill too.
+# Each trial with its counts: in full, and in the short form, which leaves out what takes long, what the slow tests
+# kill too, and what needs a server.
 TRIALS: dict[str, tuple[Trial, dict[str, int], dict[str, int] | None]] = {
     "kills": (kills.kills, {"runs": 40, "kills": 100}, {"runs": 3, "kills": 7}),
     "syscalls": (syscalls.syscalls, {"points": 30}, {"points": 4}),
     "sweep": (sweeps.sweep, {"kills": 20}, None),
+    "postgres": (servers.postgres, {"rounds": 5, "kills": 10}, None),
     "store": (stores.store, {"rounds": 10, "kills": 30}, {"rounds": 1, "kills": 3}),
     "together": (stores.together, {"rounds": 5}, {"rounds": 1}),
     "signals": (signals.signals, {"moments": 40}, {"moments": 3}),
@@ -98,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
             own.add_argument(f"--{count}", type=int, metavar="N", help=f"usually {value}")
     commands.add_parser("all", parents=[usual], help="every trial in full")
     commands.add_parser(
-        "short", parents=[usual], help="every trial but soak and sweep, in two minutes"
+        "short", parents=[usual], help="all but soak, sweep and postgres, in two minutes"
     )
     return parser
 

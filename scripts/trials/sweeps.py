@@ -41,9 +41,9 @@ def sweep(bench: Bench, *, kills: int) -> None:
 
 
 def _unbroken(bench: Bench, kind: str) -> tuple[list[dict[str, Any]], float]:
-    process = bench.program.run(*_command(kind, f"unbroken-{kind}"))
+    process = bench.program.run(*command(kind, f"unbroken-{kind}"))
     assert process.code == 0, process.errors
-    return _table(process), process.age
+    return table(process), process.age
 
 
 def _one_sweep(
@@ -56,7 +56,7 @@ def _one_sweep(
     store = Store(bench.folder / "runs" / "mlflow.db")
     before = set(store.statuses)
     while True:
-        process = bench.program.start(*_command(kind, name))
+        process = bench.program.start(*command(kind, name))
         fallen = _fallen(bench, process, folder, len(whole), seconds, wanted - len(deaths))
         finished = _finished(folder / "study.db")
         deaths += [f"{who} at {len(finished)}" for who in fallen]
@@ -70,7 +70,7 @@ def _one_sweep(
         known = finished
     faults += failed(process, 0) or _end_faults(process, folder, whole, known)
     faults += bench.delivered(process, str(folder))
-    faults += _tracking_faults(store, before, len(whole)) + orphans(bench.folder / "runs")
+    faults += tracking_faults(store, before, len(whole)) + orphans(bench.folder / "runs")
     faults += [f"worker {pid} has outlived the sweep" for pid in _workers(bench.folder)]
     bench.case(name, faults, f"killed {', '.join(deaths) or 'never'}; the same {len(whole)} trials")
     return len(deaths)
@@ -81,7 +81,7 @@ def _fallen(
 ) -> list[str]:
     """Kill a sweep up to so often, until the command itself is dead or has ended; who was killed."""
     fallen = list[str]()
-    while len(fallen) < wanted and _moment(bench, process, folder, trials, seconds):
+    while len(fallen) < wanted and moment(bench, process, folder, trials, seconds):
         workers = _workers(bench.folder)
         victim = bench.chance.choice(VICTIMS) if workers else "the command"
         if victim == "a worker":
@@ -122,7 +122,7 @@ def _killed(pids: list[int]) -> int:
     return count
 
 
-def _moment(bench: Bench, process: Process, folder: Path, trials: int, seconds: float) -> bool:
+def moment(bench: Bench, process: Process, folder: Path, trials: int, seconds: float) -> bool:
     """Wait until a random moment, or one soon after a trial began, was measured or was over; False where all ended."""
     if bench.chance.random() < 0.4:
         return sleep_until(process, process.age + bench.chance.random() * seconds)
@@ -133,7 +133,8 @@ def _moment(bench: Bench, process: Process, folder: Path, trials: int, seconds: 
     return sleep_until(process, process.age + bench.chance.expovariate(1 / 0.01))
 
 
-def _command(kind: str, name: str) -> list[str]:
+def command(kind: str, name: str) -> list[str]:
+    """A small sweep of one of `SPACES`, by the name of its study."""
     options = [text for text in SPACES[kind] if text.startswith("--")]
     axes = [text for text in SPACES[kind] if not text.startswith("--")]
     return [
@@ -142,7 +143,7 @@ def _command(kind: str, name: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _table(process: Process) -> list[dict[str, Any]]:
+def table(process: Process) -> list[dict[str, Any]]:
     """The trials that a sweep reports, without what is different each time."""
     rows = json.loads(process.told)["trials"]
     return [{key: value for key, value in row.items() if key not in UNREPEATED} for row in rows]
@@ -163,7 +164,7 @@ def _finished(path: Path) -> dict[int, Any]:
 def _end_faults(
     process: Process, folder: Path, whole: list[dict[str, Any]], known: dict[int, Any]
 ) -> list[str]:
-    faults = [] if _table(process) == whole else ["the table of trials is another"]
+    faults = [] if table(process) == whole else ["the table of trials is another"]
     finished = _finished(folder / "study.db")
     faults += [
         f"trial {place} was lost" for place, kept in known.items() if finished.get(place) != kept
@@ -175,7 +176,7 @@ def _end_faults(
     return faults
 
 
-def _tracking_faults(store: Store, before: set[str], total: int) -> list[str]:
+def tracking_faults(store: Store, before: set[str], total: int) -> list[str]:
     """What is wrong with the tracked runs of a sweep: one parent and one run a trial, and none that seems to run."""
     parts = {
         run for (run,) in store.rows("select run_uuid from tags where key = 'mlflow.parentRunId'")
