@@ -33,6 +33,14 @@ def dot(
     steps: Annotated[
         int, typer.Option(help="Steps of training of each net.", min=1, max=1_000_000)
     ] = 1_500,
+    starts: Annotated[
+        int,
+        typer.Option(
+            help="Random starts of each net; the median counts, since one may fail by chance.",
+            min=1,
+            max=1_000,
+        ),
+    ] = 3,
     page: Annotated[
         Path | None,
         typer.Option(
@@ -47,7 +55,7 @@ def dot(
     as_json: options.Json = False,
     progress: options.Bars = None,
 ) -> None:
-    """Can a feed-forward net learn the dot product of its embeddings? Slide 10, measured in about a minute.
+    """Can a feed-forward net learn the dot product of its embeddings? Slide 10, measured in some minutes.
 
     Example: recsys probe dot --page dot.html
     """
@@ -63,6 +71,7 @@ def dot(
         config.load(options.collect(None, seed=seed, tracking=tracking)),
         hidden=widths,
         steps=steps,
+        starts=starts,
         progress=Console(bars=progress),
         page=dot_page,
     )
@@ -86,6 +95,10 @@ def _widths(said: str) -> list[int]:
     return sorted({int(name) for name in names})
 
 
+def _of(found: DotProbe) -> str:
+    return "" if found.starts == 1 else f"; the median of {found.starts} random starts"
+
+
 def _show(found: DotProbe, page: Path | None) -> None:
     """R on cells that were not trained on: a row a width, a column a function."""
     columns = [
@@ -100,7 +113,10 @@ def _show(found: DotProbe, page: Path | None) -> None:
     output.table(columns, rows, numbers=True)
     output.facts(
         [
-            ("numbers", "Pearson's R with the truth, on cells that were not trained on"),
+            (
+                "numbers",
+                f"Pearson's R with the truth, on cells that were not trained on{_of(found)}",
+            ),
             ("logged at", found.logged_at),
             ("open with", found.how_to_open),
             ("page", "" if page is None else str(page)),

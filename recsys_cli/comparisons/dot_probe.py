@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from recsys_cli import __version__
-from recsys_cli.comparisons.dot_probe_fits import Fit, Task, fit, make_world
+from recsys_cli.comparisons.dot_probe_fits import Fit, Task, fit_often, make_world
 from recsys_cli.config import Config, build
 from recsys_cli.devices import environment, open_device
 from recsys_cli.progress import Progress
@@ -38,9 +38,10 @@ class DotProbe:
     """What was found.
 
     Attributes:
-        fits: Each task with each width, the dot product first.
+        fits: Each task with each width, the dot product first: of several starts the one in the middle.
         hidden: The widths.
         steps: Of training, each on 1,000 cells.
+        starts: Random starts of each.
         seed: From which all randomness came.
         environment: Versions and hardware.
         logged_at: Where it is recorded; empty for nowhere.
@@ -50,6 +51,7 @@ class DotProbe:
     fits: Sequence[Fit]
     hidden: Sequence[int]
     steps: int
+    starts: int
     seed: int
     environment: dict[str, str]
     logged_at: str = ""
@@ -82,8 +84,9 @@ class DotProbe:
                 else f"{task.name}: more than {max(self.hidden)} (best R {best.asked:.3f} with {best.hidden})"
             )
         dot = min(self.of(task)[0].asked for task in self.tasks)
+        of = "one start" if self.starts == 1 else f"the median of {self.starts} starts"
         return (
-            f"To reach R {WELL} on cells that it was not trained on, a feed-forward net with one start needed for "
+            f"To reach R {WELL} on cells that it was not trained on, a feed-forward net, {of}, needed for "
             f"{'; '.join(told)}. "
             f"The dot product reaches at least {dot:.3f} in each of them without a hidden unit"
         )
@@ -91,7 +94,9 @@ class DotProbe:
     def to_json(self) -> dict[str, Any]:
         """Plain values; a correlation that is none is null."""
         fits = [
-            asdict(fit) | {"trained": _number(fit.trained), "asked": _number(fit.asked)}
+            asdict(fit)
+            | {"trained": _number(fit.trained), "asked": _number(fit.asked)}
+            | {"starts": [_number(asked) for asked in fit.starts]}
             for fit in self.fits
         ]
         needed = {task.name: self.needed(task) for task in self.tasks}
@@ -103,6 +108,7 @@ def probe_dot(
     *,
     hidden: Sequence[int],
     steps: int,
+    starts: int,
     progress: Progress,
     page: Callable[[DotProbe], str],
     tasks: Sequence[Task] = TASKS,
@@ -113,6 +119,7 @@ def probe_dot(
         settings: Seed and tracking.
         hidden: Widths of the hidden layer.
         steps: Of training.
+        starts: Random starts of each width on each task, of which the median counts.
         progress: Shows how it goes on.
         page: Draws the report that is recorded with it.
         tasks: The functions.
@@ -122,15 +129,15 @@ def probe_dot(
     tracker: Tracker = build(settings.tree["tracking"], key="tracking")
     tracker.start(
         name="probe dot",
-        params={"hidden": list(hidden), "steps": steps, "seed": seed},
+        params={"hidden": list(hidden), "steps": steps, "starts": starts, "seed": seed},
         tags={"recsys.version": __version__, "recsys.probe": "dot"},
         warn=progress.note,
     )
     status: Status = "FAILED"
     try:
         with device.active():
-            fits = _all(tasks, [0, *hidden], steps, seed, progress)
-        found = DotProbe(fits, hidden, steps, seed, environment(device))
+            fits = _all(tasks, [0, *hidden], steps, starts, seed, progress)
+        found = DotProbe(fits, hidden, steps, starts, seed, environment(device))
         found = replace(found, logged_at=tracker.location, how_to_open=tracker.how_to_open)
         tracker.metrics({_key(fit): fit.asked for fit in fits if not math.isnan(fit.asked)})
         keep_texts(tracker, {RAW: _text(found), PAGE: page(found)})
@@ -144,14 +151,19 @@ def probe_dot(
 
 
 def _all(
-    tasks: Sequence[Task], widths: Sequence[int], steps: int, seed: int, progress: Progress
+    tasks: Sequence[Task],
+    widths: Sequence[int],
+    steps: int,
+    starts: int,
+    seed: int,
+    progress: Progress,
 ) -> list[Fit]:
     fits = []
     with progress.bar("probe dot", len(tasks) * len(widths), "nets") as bar:
         for task in tasks:
             world = make_world(task, seed)
             for hidden in widths:
-                fits.append(fit(task, world, hidden, steps, seed))
+                fits.append(fit_often(task, world, hidden, steps, seed, starts))
                 bar.advance()
     return fits
 

@@ -13,12 +13,16 @@ COLOURS = ("#4c78a8", "#d1495b", "#f2b134", "#54a24b", "#7b5ea7", "#9d755d")
 
 def dot_page(found: DotProbe) -> str:
     """The whole probe as one HTML file."""
-    heads = ("cells", "combined by", "R, not trained on", "R, trained on", "parameters")
+    heads = (
+        *("cells", "combined by", "R, not trained on", "worst and best start"),
+        *("R, trained on", "parameters"),
+    )
     rows = [
         [
             fit.task.name,
             f"{fit.hidden} hidden units" if fit.hidden else "dot product",
             f"{fit.asked:.4f}",
+            f"{fit.starts[0]:.4f} to {fit.starts[-1]:.4f}",
             f"{fit.trained:.4f}",
             f"{fit.parameters:,}",
         ]
@@ -26,12 +30,14 @@ def dot_page(found: DotProbe) -> str:
     ]
     facts = [
         ["steps", f"{found.steps:,}"],
+        ["random starts of each net", str(found.starts)],
         ["seed", str(found.seed)],
         *map(list, found.environment.items()),
     ]
     caption = (
         "Pearson correlation of what a net of one hidden layer says with the truth, on cells that it was not trained "
-        f"on. Dashed: {WELL}. The dot product itself is at 1, without a hidden unit."
+        f"on: the median of {found.starts} random starts, in a band from the worst to the best. Dashed: {WELL}. The dot "
+        "product itself is at 1, without a hidden unit."
     )
     return page(
         "Can a feed-forward net learn a dot product?",
@@ -56,6 +62,14 @@ def _curves(found: DotProbe) -> Any:
             linewidth=1.8,
             marker="o",
             markersize=4,
+        )
+        panel.fill_between(
+            [fit.hidden for fit in nets],
+            [fit.starts[0] for fit in nets],
+            [fit.starts[-1] for fit in nets],
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
         )
     panel.axhline(WELL, color=QUIET, linewidth=1, linestyle="--")
     panel.set_xscale("log")

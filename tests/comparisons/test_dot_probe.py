@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from recsys_cli.comparisons import dot_probe_fits
 from recsys_cli.comparisons.dot_probe import DotProbe
-from recsys_cli.comparisons.dot_probe_fits import Fit, Task, fit, make_world
+from recsys_cli.comparisons.dot_probe_fits import Fit, Task, fit, fit_often, make_world
 
 TWO = Task(2, 1, "learnt")
 
@@ -31,7 +32,31 @@ def test_the_dot_product_learns_what_one_hidden_unit_cannot():
 
 def test_it_says_how_many_units_are_needed():
     fits = [Fit(TWO, 0, 1.0, 0.999, 1), Fit(TWO, 1, 0.4, 0.4, 1), Fit(TWO, 5, 0.99, 0.991, 1)]
-    assert DotProbe(fits, [1, 5], 9, 0, {}).needed(TWO) == 5
-    short = DotProbe(fits[:2], [1], 9, 0, {})
+    assert DotProbe(fits, [1, 5], 9, 1, 0, {}).needed(TWO) == 5
+    short = DotProbe(fits[:2], [1], 9, 3, 0, {})
     assert short.needed(TWO) is None
+    assert "a feed-forward net, the median of 3 starts, needed for" in short.conclusion
     assert "more than 1 (best R 0.400 with 1)" in short.conclusion
+
+
+def test_of_several_starts_the_one_in_the_middle_counts():
+    world = make_world(TWO, 0)
+    nets = [fit(TWO, world, 3, 20, 0, start) for start in range(3)]
+    middle = sorted(nets, key=lambda net: net.asked)[1]
+    found = fit_often(TWO, world, 3, 20, 0, 3)
+
+    assert len({net.asked for net in nets}) == 3
+    assert (found.asked, found.trained) == (middle.asked, middle.trained)
+    assert found.starts == tuple(sorted(net.asked for net in nets))
+
+
+def test_a_start_that_says_one_number_is_the_worst(monkeypatch):
+    asked = iter([0.9, float("nan"), 0.7, 0.8])
+
+    def one(*_):
+        return Fit(TWO, 1, 1.0, next(asked), 1)
+
+    monkeypatch.setattr(dot_probe_fits, "fit", one)
+    found = fit_often(TWO, None, 1, 1, 0, 4)
+    assert found.asked == 0.7
+    assert found.starts[1:] == (0.7, 0.8, 0.9)
