@@ -171,9 +171,11 @@ class PairBatches:
         self._batch_size, self._seed, self._device = batch_size, seed, device
         largest = max(batch_size, min(BLOCK_EVENTS, BLOCK_DRAWS // self._negatives))
         self._blocks = _blocks(sizes, largest)
+        # asked for at every step
+        self._steps = sum(-(-size // batch_size) for size in np.diff(self._blocks).tolist())
 
     def __len__(self) -> int:
-        return sum(-(-size // self._batch_size) for size in np.diff(self._blocks).tolist())
+        return self._steps
 
     def epoch(self, number: int) -> Iterator[Pairs]:
         """The batches of epoch `number`, on the device; the last of a block may be smaller."""
@@ -184,19 +186,15 @@ class PairBatches:
             users, items = self._users[start:stop], self._items[start:stop]
             negatives = self._unseen.draw(users, self._negatives, draws)  # users are in order here
             order = torch.randperm(stop - start, generator=shuffle).to(self._device)
-            for rows in torch.split(order, self._batch_size):
-                yield Pairs(
-                    users.index_select(0, rows),
-                    items.index_select(0, rows),
-                    _pick(negatives, rows),
-                )
-
-
-def _pick(negatives: Int64[Tensor, "events count"], rows: Int64[Tensor, " batch"]) -> Tensor:
-    """`negatives[rows]`; single numbers are picked several times as fast as rows of one number."""
-    if negatives.shape[1] > 1:
-        return negatives.index_select(0, rows)
-    return negatives.flatten().index_select(0, rows)[:, None]
+            users, items = users.index_select(0, order), items.index_select(0, order)
+            if (
+                self._negatives == 1
+            ):  # numbers are picked several times as fast as rows of one number
+                negatives = negatives.view(-1).index_select(0, order)[:, None]
+            for first in range(0, stop - start, self._batch_size):
+                rows = slice(first, first + self._batch_size)
+                drawn = negatives[rows] if self._negatives == 1 else negatives[order[rows]]
+                yield Pairs(users[rows], items[rows], drawn)
 
 
 def _rows_of(
