@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -12,12 +13,12 @@ from torch import nn
 
 from recsys_cli.comparisons.device_setups import Setup
 from recsys_cli.comparisons.device_work import Counting, Work
-from recsys_cli.devices import Loss, Mark
+from recsys_cli.devices import Mark
 from recsys_cli.errors import DivergedError
 from recsys_cli.preparation import Prepared
 from recsys_cli.progress import Silent
 from recsys_cli.training.optimisers import make_optimiser
-from recsys_cli.training.steps import Steps, train_step
+from recsys_cli.training.steps import Steps, Way, train_step
 
 PHASES = ("data", "forward", "backward", "update")
 
@@ -42,8 +43,9 @@ class Training:
         trainer = setup.trainer(ready.trainer)
         self._optimiser = make_optimiser(trainer.optimiser, self.model.parameters(), trainer.lr)
         self._loss: torch.Tensor | float = 0.0  # of the last step, not yet waited for
-        self._plain = Loss(self.model, setup.device, setup.precision, compiled=False)
-        self._compute = trainer.loss_of(self.model, setup.device)
+        uncompiled = replace(trainer, compile=False)
+        self._plain = uncompiled.way(self.model, self._optimiser, setup.device)
+        self._way = trainer.way(self.model, self._optimiser, setup.device)
         if setup.engine == "kernel":
             steps: Steps = trainer.steps(
                 self.model, self._optimiser, ready.split.train, setup.device, Silent()
@@ -66,7 +68,7 @@ class Training:
                 examples += self._examples
             else:
                 batch = next(self._stream)
-                self._loss = train_step(self._compute, self._optimiser, batch)
+                self._loss = train_step(self._way, batch)
                 examples += len(batch)
         return examples
 
@@ -85,7 +87,7 @@ class Training:
         device, marks = self._device, []
         for _ in range(steps):
             row: list[Mark] = [device.mark()]
-            for _ in self._in_phases(self._compute):
+            for _ in self._in_phases(self._way):
                 row.append(device.mark())  # noqa: PERF401 - the marks are made one after the other
             marks.append(row)
         return {
@@ -103,17 +105,12 @@ class Training:
             work[phase] = counting.work
         return work
 
-    def _in_phases(self, compute: Loss) -> Iterator[None]:
+    def _in_phases(self, way: Way) -> Iterator[None]:
         """One step, stopping after each phase."""
         batch = next(self._stream)
         yield
-        self._optimiser.zero_grad(set_to_none=True)
-        loss = compute.loss(batch)
-        yield
-        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
-        yield
-        self._optimiser.step()
-        yield
+        for _ in way.phases(batch):
+            yield
 
 
 def _endless_steps(steps: Steps) -> Iterator[torch.Tensor | float]:

@@ -7,8 +7,8 @@ are all that it learns: they are what is saved, hashed and moved to a device.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
 from torch import Tensor, device
@@ -136,6 +136,32 @@ class HasKernel(Protocol):
             lr: Step size.
             sums: What row-wise Adagrad holds of each parameter that is trained, moved on too; None for plain steps.
         """
+        ...
+
+
+class RowGradients(NamedTuple):
+    """How a loss changes with some rows of a parameter, and no others.
+
+    Attributes:
+        parameter: A matrix.
+        rows: Places in it; the values of a row that is there several times add up.
+        values: A row for each place.
+    """
+
+    parameter: Tensor
+    rows: Int64[Tensor, " places"]
+    values: Float[Tensor, "places columns"]
+
+
+@runtime_checkable
+class DerivesRows(Protocol):
+    """A `Trained` model that works out its loss's gradient by itself, for the rows that a batch touches alone.
+
+    Automatic differentiation gives all rows of a table, most of them zero, and goes over them again in every step.
+    """
+
+    def derive(self, batch: Any) -> tuple[Float[Tensor, ""], Callable[[float], list[RowGradients]]]:
+        """The `loss` of a batch, and what gives its gradient, multiplied by a number, without moving anything."""
         ...
 
 

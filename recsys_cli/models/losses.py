@@ -37,6 +37,30 @@ def pair_loss(
     return functional.binary_cross_entropy_with_logits(scores, truth)
 
 
+def pair_slope(
+    kind: PairLoss, scores: Float[Tensor, "slots batch"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, "slots batch"]]:
+    """`pair_loss` with its derivatives.
+
+    Args:
+        kind: As there.
+        scores: Of the event's own item, then of the sampled items; for `bpr`, which knows differences alone, those of
+            the sampled items less that of the event's own.
+    """
+    if kind == "squared":
+        off = scores.clone()
+        off[0] -= 1
+        return off.square().mean(), off.mul_(2 / off.numel())
+    wrong = scores  # what is to be low
+    if kind == "logistic":
+        wrong = scores.clone()
+        wrong[0].neg_()
+    slope = wrong.sigmoid().div_(wrong.numel())
+    if kind == "logistic":
+        slope[0].neg_()
+    return functional.softplus(wrong).mean(), slope
+
+
 def calibration_power(n_negatives: int, n_items: int, calibration: float) -> float:
     """The power beta that undoes the overconfidence of a sample, Petrov and Macdonald 2023 (gSASRec), equation 17.
 

@@ -7,6 +7,7 @@ Between two steps a training can be saved, and gone on with so that it ends with
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from recsys_cli.data.batches import Batches
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.devices import Device, Loss, PrecisionName
 from recsys_cli.errors import ConfigError, DivergedError
-from recsys_cli.models.contract import SolvesByKernel
+from recsys_cli.models.contract import DerivesRows, SolvesByKernel
 from recsys_cli.progress import Bar, Progress
 from recsys_cli.seeds import isolated
 from recsys_cli.training.checkpoint import Checkpoints
@@ -30,10 +31,14 @@ from recsys_cli.training.keeper import Keeper
 from recsys_cli.training.optimisers import OptimiserName, make_optimiser
 from recsys_cli.training.state import History, TrainingState
 from recsys_cli.training.steps import (
+    BY_ROWS,
+    Autograd,
+    ByRows,
     EngineName,
     KernelSteps,
     Steps,
     TorchSteps,
+    Way,
     choose_engine,
     compiled_kernel,
     in_words,
@@ -164,6 +169,13 @@ class GradientTrainer:
         """The model's loss in the precision that is wanted, compiled if that is wanted."""
         return Loss(model, device, self.precision, compiled=self.compile)
 
+    def way(self, model: Any, optimiser: torch.optim.Optimizer, device: Device) -> Way:
+        """How torch takes the steps: row by row where model and optimiser can, in fp32 and not compiled."""
+        by_rows = isinstance(model, DerivesRows) and self.optimiser in BY_ROWS
+        if by_rows and not self._unusual():
+            return ByRows(model, optimiser, self.lr)
+        return Autograd(self.loss_of(model, device), optimiser)
+
     def steps(
         self,
         model: Any,
@@ -174,8 +186,8 @@ class GradientTrainer:
     ) -> Steps:
         """What takes the steps of this model's epochs."""
         if self._engine(model, device) == "torch":
-            loss = self.loss_of(model, device)
-            return TorchSteps(loss, optimiser, self.batches(model, train, device))
+            way = self.way(model, optimiser, device)
+            return TorchSteps(way, self.batches(model, train, device))
         batches = kernel_batches(model, train, device, seed=self.seed, progress=progress)
         return KernelSteps(model, optimiser, self.lr, batches)
 
@@ -298,7 +310,7 @@ class GradientTrainer:
         return float(state.loss_sum) / len(steps)
 
     def _check_finite(self, state: TrainingState, steps: int) -> None:
-        if not torch.isfinite(state.loss_sum):
+        if not math.isfinite(float(state.loss_sum)):
             raise DivergedError(
                 f"the loss of {type(state.model).__name__} is not finite at epoch {state.epoch}, "
                 f"step {state.step} of {steps} (trainer.lr={self.lr:g})",

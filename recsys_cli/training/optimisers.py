@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 OptimiserName = Literal["rowwise_adagrad", "adam", "sgd"]
+EPSILON = 1e-10
+FEW_ROWS = 2  # a table of at most so many rows for each that is to move is gone over as a whole: that is quicker
 
 
 def _spare_the_compiler() -> None:
@@ -53,6 +56,31 @@ class RowwiseAdagrad(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     self._move(parameter, parameter.grad, group["lr"])
 
+    @torch.no_grad()
+    def move_rows(
+        self,
+        parameter: Tensor,
+        rows: Int64[Tensor, " places"],
+        values: Float[Tensor, "places columns"],
+    ) -> None:
+        """Move some rows, as `step` does where no other has a gradient.
+
+        Args:
+            parameter: A matrix.
+            rows: Places in it; the values of a row that is there several times are one gradient.
+            values: A row for each place.
+        """
+        lr, n_rows = self.param_groups[0]["lr"], parameter.shape[0]
+        if n_rows <= FEW_ROWS * rows.shape[0]:
+            whole = torch.zeros_like(parameter).index_add_(0, rows, values)
+            self._move(parameter, whole, lr)
+            return
+        total = self._sum(parameter)
+        gradients = torch.zeros_like(values).index_add_(0, _first_places(rows, n_rows), values)
+        total.index_add_(0, rows, gradients.square().mean(1))
+        scale = lr / (total.index_select(0, rows).sqrt_() + EPSILON)
+        parameter.index_add_(0, rows, gradients.mul_(scale.neg_()[:, None]))
+
     def sums(self) -> dict[Tensor, Tensor]:
         """The accumulator of each parameter: not a copy."""
         return {
@@ -72,8 +100,15 @@ class RowwiseAdagrad(torch.optim.Optimizer):
         total = self._sum(parameter)
         flat = gradient.reshape(len(total), -1)
         total += flat.square().mean(1)
-        scale = lr / (total.sqrt() + 1e-10)
+        scale = lr / (total.sqrt() + EPSILON)
         parameter.sub_((flat * scale[:, None]).view_as(parameter))
+
+
+def _first_places(rows: Int64[Tensor, " places"], n_rows: int) -> Int64[Tensor, " places"]:
+    """For each place one at which the same row is: the same one for all of them."""
+    place = torch.empty(n_rows, dtype=torch.long, device=rows.device)
+    place.index_copy_(0, rows, torch.arange(rows.shape[0], device=rows.device))
+    return place.index_select(0, rows)
 
 
 def make_optimiser(

@@ -22,7 +22,7 @@ from recsys_cli.models.softmax import sampled_softmax_loss, softmax_loss
 from recsys_cli.progress import Silent
 from recsys_cli.seeds import isolated
 from recsys_cli.training.optimisers import make_optimiser
-from recsys_cli.training.steps import train_step
+from recsys_cli.training.steps import Autograd, train_step
 
 CPU = Device("cpu", 1)
 BATCH, LR = 4096, 2e-3
@@ -71,10 +71,10 @@ def sequence_epoch(variant: str, source: Path) -> tuple[float, float, dict]:
     clock, targets = shared.Clock(), 0
     with isolated(0, "epoch", 1):
         steps = batches.epoch(1)
-        train_step(model, optimiser, next(steps))
+        train_step(Autograd(model, optimiser), next(steps))
         with clock.running():
             for batch in islice(steps, STEPS_TIMED):
-                train_step(model, optimiser, batch)
+                train_step(Autograd(model, optimiser), batch)
                 targets += len(batch)
     scale = batches.n_examples / targets
     return clock.cpu * scale, clock.wall * scale, {"targets": batches.n_examples}
@@ -93,7 +93,7 @@ def sequence_quality(variant: str, source: Path) -> tuple[float, float, dict]:
             model.train()
             with clock.running():
                 for batch in batches.epoch(epoch):
-                    train_step(model, optimiser, batch)
+                    train_step(Autograd(model, optimiser), batch)
         curve.append(evaluate(model, split.test, protocol, device=CPU.torch).primary)
     return clock.cpu, clock.wall, {"ndcg_at_10": curve[-1], "curve": curve}
 

@@ -22,7 +22,7 @@ from recsys_cli.evaluation.ranking import evaluate
 from recsys_cli.models.kernels.negatives import CompiledUnseenItems
 from recsys_cli.seeds import isolated
 from recsys_cli.training.optimisers import RowwiseAdagrad, make_optimiser
-from recsys_cli.training.steps import train_step
+from recsys_cli.training.steps import Autograd, train_step
 
 EPOCHS, STEPS, LINES = 5, 10, 12
 
@@ -60,7 +60,7 @@ def seq(source: Path) -> tuple[str, Callable[[], None]]:
     def work() -> None:
         with isolated(0, "epoch", 1):
             for batch in islice(batches.epoch(1), STEPS):
-                train_step(model, optimiser, batch)
+                train_step(Autograd(model, optimiser), batch)
 
     return f"seq: {STEPS} steps of {BATCH:,} positions, all {split.n_items:,} items", work
 

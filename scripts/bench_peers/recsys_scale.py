@@ -23,7 +23,7 @@ from recsys_cli.evaluation.ranking import evaluate
 from recsys_cli.models.baselines.ials import IALS
 from recsys_cli.seeds import isolated
 from recsys_cli.training.optimisers import make_optimiser
-from recsys_cli.training.steps import train_step
+from recsys_cli.training.steps import Autograd, train_step
 
 EVENTS_A_USER = 145  # as in MovieLens-20M
 STEPS_TIMED = 20
@@ -76,10 +76,10 @@ def seq(events: Interactions) -> tuple[float, float]:
     with isolated(0, "epoch", 1):
         steps = batches.epoch(1)
         with whole.running():
-            train_step(model, optimiser, next(steps))
+            train_step(Autograd(model, optimiser), next(steps))
         for batch in islice(steps, STEPS_TIMED):
             with sample.running():
-                train_step(model, optimiser, batch)
+                train_step(Autograd(model, optimiser), batch)
             targets += len(batch)
     scale = batches.n_examples / targets
     return whole.cpu + sample.cpu * scale, whole.wall + sample.wall * scale

@@ -86,10 +86,10 @@ def test_a_run_for_the_comparison_and_one_inside_it_for_each_cell(
 def test_a_failed_cell_is_a_failed_run_with_its_reason(
     runs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def loss(model: MF, batch: Any) -> torch.Tensor:
+    def derive(model: MF, batch: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(MF, "loss", loss)
+    monkeypatch.setattr(MF, "derive", derive)
     report = compare(settings("mf", SMALL), PAIR[:1], PLAN, progress=Silent())
     assert [run["status"] for run in runs] == ["FINISHED", "FAILED"]
     assert runs[1]["tags"]["recsys.failure"] == "out of memory: CUDA out of memory."

@@ -22,6 +22,25 @@ def test_two_steps_by_hand():
     assert table[1].tolist() == pytest.approx([1.5, 1.5])
 
 
+@pytest.mark.parametrize("n_rows", [3, 40])
+def test_rows_move_as_the_whole_gradient_moves_them(n_rows):
+    """Gone over as a whole, and row by row."""
+    draw = torch.Generator().manual_seed(0)
+    start = torch.randn(n_rows, 4, generator=draw)
+    one, other = (torch.nn.Parameter(start.clone()) for _ in "ab")
+    whole, by_rows = (RowwiseAdagrad([table], lr=0.5) for table in (one, other))
+    for _ in range(3):
+        rows = torch.randint(n_rows, (7,), generator=draw)
+        rows[0] = rows[3] = 1  # met again
+        values = torch.randn(7, 4, generator=draw)
+        one.grad = torch.zeros_like(one).index_add_(0, rows, values)
+        whole.step()
+        by_rows.move_rows(other, rows, values)
+        assert torch.allclose(one, other, rtol=1e-5, atol=1e-6)
+        assert torch.allclose(whole.sums()[one], by_rows.sums()[other], rtol=1e-5)
+    assert not torch.equal(start, other)
+
+
 def test_frozen_parameters_are_left_alone():
     frozen = torch.nn.Parameter(torch.zeros(2), requires_grad=False)
     trained = torch.nn.Parameter(torch.zeros(2))

@@ -9,7 +9,9 @@ from recsys_cli.devices import Device
 from recsys_cli.errors import ConfigError, DivergedError
 from recsys_cli.models.first_try.mf import MF
 from recsys_cli.outcome import weights_digest
-from recsys_cli.training import steps
+from recsys_cli.seeds import isolated
+from recsys_cli.training import loop, steps
+from recsys_cli.training.optimisers import make_optimiser
 from tests.training.test_loop import fit, make, trainer
 
 CPU, GPU = Device("cpu", 1), Device("cuda", 1)
@@ -94,6 +96,46 @@ def test_without_a_batch_size_torch_takes_its_own(checkerboard):
     how = trainer(**ONE | {"engine": "torch"})
     assert how.engine_for(make("mf", checkerboard), CPU) == "torch, a step each 2,048"
     assert len(how.batches(make("mf", checkerboard), checkerboard, CPU)) == 1
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "bpr"])
+@pytest.mark.parametrize("optimiser", ["rowwise_adagrad", "sgd"])
+def test_row_by_row_it_learns_what_automatic_differentiation_learns(
+    checkerboard, monkeypatch, optimiser, loss
+):
+    weights, ways = [], []
+    for hand in (True, False):
+        with isolated(0, "init"):
+            model = MF(n_users=checkerboard.n_users, n_items=checkerboard.n_items, rank=4, biases=True, loss=loss,
+                       negatives=2, l2=0.01, init_sd=0.1)  # fmt: skip
+        how = trainer(engine="torch", batch_size=8, optimiser=optimiser, lr=0.1)
+        rule = make_optimiser(optimiser, model.parameters(), 0.1)
+        if not hand:
+            monkeypatch.setattr(loop, "BY_ROWS", ())
+        ways.append(type(how.way(model, rule, CPU)))
+        fit(model, checkerboard, how, reports=(told := []))
+        weights.append((torch.cat([each.flatten() for each in model.parameters()]), told))
+    assert ways == [steps.ByRows, steps.Autograd]
+    (one, told), (other, twin) = weights
+    assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
+    assert told[-1][1]["train_loss"] == pytest.approx(twin[-1][1]["train_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("mf", {"optimiser": "adam"}),
+        ("mf", {"precision": "bf16"}),
+        ("mf", {"compile": True}),
+        ("deep", {}),
+    ],
+)
+def test_what_cannot_go_row_by_row_is_differentiated(checkerboard, monkeypatch, name, settings):
+    monkeypatch.setattr(torch, "compile", lambda loss: loss)
+    model = make(name, checkerboard)
+    how = trainer(**{"engine": "torch", "optimiser": "sgd"} | settings)
+    rule = make_optimiser(how.optimiser, model.parameters(), 0.1)
+    assert isinstance(how.way(model, rule, CPU), steps.Autograd)
 
 
 def test_a_kernel_repeats_learns_and_is_torch_with_batches_of_one(checkerboard):

@@ -13,7 +13,7 @@ from recsys_cli.models.framings.seq import Seq
 from recsys_cli.outcome import weights_digest
 from recsys_cli.seeds import isolated
 from recsys_cli.training.optimisers import make_optimiser
-from recsys_cli.training.steps import KINDS, train_step
+from recsys_cli.training.steps import KINDS, Autograd, train_step
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,6 @@ def test_repeats_are_equal(many, name):
                     many, model, batch_size=2048, seed=0, device=torch.device("cpu")
                 )
                 for _, batch in zip(range(5), batches.epoch(1), strict=False):
-                    train_step(model, optimiser, batch)
+                    train_step(Autograd(model, optimiser), batch)
             digests.add(weights_digest(model))
     assert len(digests) == 1

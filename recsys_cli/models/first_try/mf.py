@@ -7,7 +7,7 @@ inputs, a layer of embeddings, a dot product (slides 4-7).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -20,7 +20,8 @@ from torch.nn.functional import embedding
 from recsys_cli.data.batches import Pairs
 from recsys_cli.data.interactions import Interactions
 from recsys_cli.data.queries import Queries
-from recsys_cli.models.losses import PairLoss, pair_loss
+from recsys_cli.models.contract import RowGradients
+from recsys_cli.models.losses import PairLoss, pair_loss, pair_slope
 
 
 class MF(nn.Module):
@@ -79,6 +80,54 @@ class MF(nn.Module):
             loss = loss + self._l2 * (size_of_user + size_of_items) / len(batch)
         return loss
 
+    @torch.no_grad()
+    def derive(
+        self, batch: Pairs
+    ) -> tuple[Float[Tensor, ""], Callable[[float], list[RowGradients]]]:
+        """`loss` and its gradient, worked out by hand: see `contract.DerivesRows`."""
+        n, slots, users = len(batch), 1 + batch.negatives.shape[1], batch.users
+        items = torch.cat([batch.items[None], batch.negatives.T]).flatten()
+        p, q = self.users.index_select(0, users), self.items.index_select(0, items)
+        b, c = self.user_bias.view(-1)[users], self.item_bias.view(-1)[items]
+        by_difference = self._loss == "bpr"  # of which users' biases and the mean are no part
+        of_slot, own = q.view(slots, n, -1), c.view(slots, n)
+        if by_difference:
+            of_slot, own = of_slot[1:] - of_slot[0], own[1:] - own[0]
+        scores = (of_slot * p).sum(2).add_(own)
+        if not by_difference:
+            scores += b + self.mean
+        loss, slope = pair_slope(self._loss, scores)
+        if self._l2:
+            size_of_user, size_of_items = _size(p) + _size(b), _size(q) + _size(c)
+            loss = loss + (size_of_user + size_of_items / slots) * (self._l2 / n)
+
+        @torch.no_grad()
+        def gradients(times: float) -> list[RowGradients]:
+            pull = slope * times
+            of_user = of_slot[0] * pull[0][:, None]
+            for slot in range(1, len(pull)):
+                of_user.addcmul_(of_slot[slot], pull[slot][:, None])
+            pulled = pull.sum(0)
+            if by_difference:
+                pull = torch.cat([-pulled[None], pull])
+            of_items = (p * pull[:, :, None]).flatten(0, 1)
+            shrink = 2 * self._l2 / n * times
+            if shrink:
+                of_user.add_(p, alpha=shrink)
+                of_items.add_(q, alpha=shrink / slots)
+            biases = [
+                (self.item_bias, items, pull.view(-1).add(c, alpha=shrink / slots)),
+                (self.user_bias, users, pulled.add(b, alpha=shrink)),
+                (self.mean, users.new_zeros(1), pulled.sum()[None]),
+            ]
+            return [
+                RowGradients(self.users, users, of_user),
+                RowGradients(self.items, items, of_items),
+                *(RowGradients(t, rows, g[:, None]) for t, rows, g in biases if t.requires_grad),
+            ]
+
+        return loss, gradients
+
     def working_bytes(self, train: Interactions, batch_size: int) -> int:
         """The vectors of a step's events and unseen items, with what their gradients are made of."""
         return 3 * 4 * min(batch_size, len(train)) * (2 + self.negatives) * self.items.shape[1]
@@ -123,3 +172,9 @@ class MF(nn.Module):
         vectors = self.users[users] * known
         bias = self.mean + self.user_bias[users] * known
         return torch.addmm(self.item_bias.T, vectors, self.items.T).add_(bias)
+
+
+def _size(rows: Tensor) -> Tensor:
+    """The squared length of all rows together, in one pass over them."""
+    numbers = rows.view(-1)
+    return torch.dot(numbers, numbers)

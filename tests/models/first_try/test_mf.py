@@ -105,3 +105,25 @@ def test_without_biases_nothing_but_the_vectors_is_trained(batch):
     mf.loss(batch).backward()
     trained = {name for name, parameter in mf.named_parameters() if parameter.grad is not None}
     assert trained == {"users", "items"}
+
+
+@pytest.mark.parametrize("settings", [{}, {"biases": False}, {"negatives": 1}], ids=str)
+@pytest.mark.parametrize("loss", ["squared", "logistic", "bpr"])
+def test_the_gradient_by_hand_is_that_of_the_loss(batch, loss, settings):
+    model = make(loss=loss, l2=0.3, **settings)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(parameter.requires_grad)  # what is not trained is zero
+    if settings.get("negatives") == 1:
+        batch = Pairs(batch.users, batch.items, batch.negatives[:, :1])
+    expected = model.loss(batch)
+    expected.backward()
+    loss_by_hand, gradients = model.derive(batch)
+    assert loss_by_hand.item() == pytest.approx(expected.item(), rel=1e-6)
+    found = gradients(-2.0)
+    assert {id(each.parameter) for each in found} == {
+        id(parameter) for parameter in model.parameters() if parameter.requires_grad
+    }
+    for parameter, rows, values in found:
+        whole = torch.zeros_like(parameter).index_add_(0, rows, values)
+        assert torch.allclose(whole, -2 * parameter.grad, rtol=1e-5, atol=1e-6)

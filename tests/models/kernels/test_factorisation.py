@@ -9,7 +9,7 @@ import torch
 from recsys_cli.data.batches import Pairs
 from recsys_cli.models.first_try.mf import MF
 from recsys_cli.training.optimisers import RowwiseAdagrad, make_optimiser
-from recsys_cli.training.steps import train_step
+from recsys_cli.training.steps import Autograd, train_step
 
 N_USERS, N_ITEMS, EVENTS = 12, 14, 60
 
@@ -39,7 +39,9 @@ def some_pairs(negatives: int) -> Pairs:
 def by_torch(model: MF, optimiser: torch.optim.Optimizer, pairs: Pairs) -> float:
     rows = torch.arange(len(pairs)).split(1)
     events = [Pairs(pairs.users[r], pairs.items[r], pairs.negatives[r]) for r in rows]
-    return float(np.mean([float(train_step(model, optimiser, event)) for event in events]))
+    return float(
+        np.mean([float(train_step(Autograd(model, optimiser), event)) for event in events])
+    )
 
 
 def assert_it_is_torch(loss, optimiser, settings):
