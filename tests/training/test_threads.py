@@ -38,6 +38,7 @@ def make(name: str, x) -> torch.nn.Module:
         dim=64,
         hidden=64,
         dropout=0.2,
+        last_item=False,
         context=["gap", "hour"],
         history_length=50,
         softmax="auto",
