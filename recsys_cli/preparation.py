@@ -14,6 +14,7 @@ from recsys_cli.config import Config, build
 from recsys_cli.data.context import context_facts
 from recsys_cli.data.filters import Filtered
 from recsys_cli.data.interactions import Interactions
+from recsys_cli.data.side_by_side import SideBySideBatches, check_lanes
 from recsys_cli.data.split import Holdout, Split
 from recsys_cli.devices import Device, environment
 from recsys_cli.errors import ConfigError, ModelError, ResourceError
@@ -141,6 +142,7 @@ def complete(draft: Draft, config: Config, *, stopwatch: Stopwatch | None = None
         model = draft.make().to(device.torch)
     _check_fits(model, split, protocol, config)
     _check_validation(trainer, split)
+    _check_steps(trainer, model)
     ours = isinstance(trainer, ClosedFormTrainer | GradientTrainer)
     engine = trainer.engine_for(model, device) if ours else "a trainer of your own"
     return Prepared(draft.interactions, split, model, trainer, protocol, device, engine)
@@ -241,6 +243,13 @@ def _check_validation(trainer: Any, split: Split) -> None:
             f"split {split.name} has no validation part, and this trainer stops by one",
             "give it one, such as split.valid_ratio=0.1",
         )
+
+
+def _check_steps(trainer: Any, model: Any) -> None:
+    """Before a run begins: the batches themselves are made when it has."""
+    side_by_side = getattr(model, "batches", None) == SideBySideBatches.name
+    if isinstance(trainer, GradientTrainer) and side_by_side:
+        check_lanes(model.lanes, trainer.batch_size)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import pytest
 
 from recsys_cli import config
-from recsys_cli.errors import ModelError
+from recsys_cli.errors import ConfigError, ModelError
 from recsys_cli.preparation import prepare
 from recsys_cli.progress import Silent
 
@@ -23,3 +23,11 @@ def test_a_model_that_reads_a_clock_says_how_to_do_without_one(model, way, tmp_p
     with pytest.raises(ModelError, match="this data has no times") as refused:
         prepare(config.load([*said, f"model={model}", "device=cpu"]), progress=Silent())
     assert refused.value.hint == way
+
+
+def test_lanes_and_steps_of_another_size_are_refused_before_a_run_begins():
+    said = ["model=gru4rec", "model.lanes=16", "data=demo", "data.events=2000", "device=cpu"]
+    with pytest.raises(ConfigError, match="a step is one event of each lane"):
+        prepare(config.load(said), progress=Silent())
+    ready = prepare(config.load([*said, "trainer.batch_size=16"]), progress=Silent())
+    assert ready.engine == "torch, a step each 16"

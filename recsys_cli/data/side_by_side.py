@@ -68,11 +68,7 @@ class SideBySideBatches:
         seed: int,
         device: torch.device,
     ) -> None:
-        if batch_size != model.lanes:
-            raise ConfigError(
-                f"model.lanes={model.lanes} and trainer.batch_size={batch_size}: a step is one event of each lane",
-                f"trainer.batch_size={model.lanes}",
-            )
+        check_lanes(model.lanes, batch_size)
         starts, lengths = windows(interactions.offsets, model.history_length)
         self.n_examples = int(lengths.sum())
         if not self.n_examples:
@@ -112,6 +108,19 @@ class SideBySideBatches:
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(values.astype(np.int64)).to(self._device)
+
+
+def check_lanes(lanes: int, batch_size: int | None) -> None:
+    """Refuse steps of another size.
+
+    Raises:
+        ConfigError: The two are not the same.
+    """
+    if batch_size != lanes:
+        raise ConfigError(
+            f"model.lanes={lanes} and trainer.batch_size={batch_size}: a step is one event of each lane",
+            f"trainer.batch_size={lanes}",
+        )
 
 
 def schedule(
