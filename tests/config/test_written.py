@@ -37,6 +37,7 @@ def test_what_was_written_is_read_back_with_the_same_hash(written):
     [
         ("model=seq", "  shuffled: false\n"),
         ("model=seq", "  last_item: false\n"),
+        ("model=seq", "  shift: false\n"),
         ("model=sasrec", "  context: []\n"),
         ("data=frappe split=official", "  ask: every_user\n"),
         ("model=mf", "  compile: false\n"),

@@ -7,6 +7,9 @@ context in recurrent recommender systems", 2018), and a softmax over all items (
 What follows a certain item is hard to tell through a state and item vectors that are the same at input and output. So the
 last item may add a vector of its own to the state's: a factored Markov chain (Rendle et al., "Factorizing personalized
 Markov chains", 2010).
+
+A mask can only weaken or strengthen what a state holds, and where histories tell little that is nothing. So the moment of
+the request may add a vector too (Perez et al., "FiLM", 2018).
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from recsys_cli.models.framings.moments import (
     of_events,
     read_by,
 )
-from recsys_cli.models.layers import Dropout, LatentCross, take_rows
+from recsys_cli.models.layers import Dropout, LatentCross, Moments, take_rows
 from recsys_cli.models.softmax import ROWS_ON_CPU, sampled_softmax_loss, softmax_loss
 
 MOST_ITEMS_OF_A_FULL_SOFTMAX = 10_000
@@ -49,6 +52,7 @@ class Seq(nn.Module):
         last_item: Whether the last item adds a vector of its own.
         context: What the moments tell: `gap` since the event before, `weekday`, `hour`, `hour_of_week` (UTC), as codes; `clock`, the same
             and how far training has gone, as numbers; columns of the data; [] for none.
+        shift: Whether the moment of the request adds a vector too.
         history_length: Most events of a history that are read, the latest ones.
         shuffled: Whether the items of a history change places by chance, in training and after it: a control, which
             shows what their order is worth. The moments stay where they are.
@@ -72,6 +76,7 @@ class Seq(nn.Module):
         dropout: Annotated[float, Ge(0), Lt(1)],
         last_item: bool,
         context: list[str],
+        shift: bool,
         history_length: Annotated[int, Ge(1), Le(10_000)],
         shuffled: bool,
         softmax: Literal["auto", "full", "sampled"],
@@ -88,6 +93,7 @@ class Seq(nn.Module):
         self.gru = nn.GRU(dim, hidden)
         asked = [name for name in context if is_asked(name)]
         self.request_cross = LatentCross(asked, hidden, context_facts)
+        self.request_shift = LatentCross(asked, dim, context_facts) if shift and asked else None
         self.reads = read_by(self.event_cross) | {"items"}
         self.to_item = nn.Linear(hidden, dim)
         self.dropout = Dropout(dropout)
@@ -111,8 +117,7 @@ class Seq(nn.Module):
         )  # the GRU counts positions column by column
         at = real % len(batch.real) * length + real // len(batch.real)
         states = take_rows(self._states(batch).flatten(0, 1), real)
-        states = self.dropout(self.request_cross(states, asked_for(batch, at)))
-        vectors = self._answers(states, batch.items.flatten()[at])
+        vectors = self._answers(states, asked_for(batch, at), batch.items.flatten()[at])
         targets = batch.targets.flatten()[at]
         if batch.negatives is None:
             return softmax_loss(vectors, self.items, self.bias, targets)
@@ -134,9 +139,9 @@ class Seq(nn.Module):
         if self.shuffled:
             past = replace(past, items=_in_some_order(past.items, past.lengths))
         rows, last = past.last
-        states = self.request_cross(self._states(past)[last, rows], asked_by(queries, past))
-        vectors = self._answers(states, past.items[rows, last]) * (past.lengths > 0)[:, None]
-        return torch.addmm(self.bias, vectors, self.items.T)
+        states = self._states(past)[last, rows]
+        vectors = self._answers(states, asked_by(queries, past), past.items[rows, last])
+        return torch.addmm(self.bias, vectors * (past.lengths > 0)[:, None], self.items.T)
 
     def _states(self, told: Sequences | Histories) -> Float[Tensor, "length batch hidden"]:
         """The GRU's state after each event."""
@@ -145,13 +150,19 @@ class Seq(nn.Module):
         return states
 
     def _answers(
-        self, states: Float[Tensor, "examples hidden"], last_items: Int64[Tensor, " examples"]
+        self,
+        states: Float[Tensor, "examples hidden"],
+        request: Moments,
+        last_items: Int64[Tensor, " examples"],
     ) -> Float[Tensor, "examples dim"]:
         """The vectors whose products with the items' are the scores."""
-        vectors: Tensor = self.to_item(states)
-        return (
-            vectors if self.followers is None else vectors + take_rows(self.followers, last_items)
-        )
+        vectors: Tensor = self.to_item(self.dropout(self.request_cross(states, request)))
+        if self.followers is not None:
+            vectors = vectors + take_rows(self.followers, last_items)
+        if self.request_shift is not None:
+            # ones that are crossed are 1 + the vectors of the moment
+            vectors = vectors + self.request_shift(torch.ones_like(vectors), request) - 1
+        return vectors
 
 
 def shuffled(batch: Sequences) -> Sequences:

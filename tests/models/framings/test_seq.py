@@ -20,6 +20,7 @@ def make(context=("gap", "weekday", "hour"), **settings) -> Seq:
         "hidden": 5,
         "dropout": 0.0,
         "last_item": False,
+        "shift": False,
         "history_length": 10,
         "shuffled": False,
         "softmax": "auto",
@@ -72,12 +73,25 @@ def test_with_zero_vectors_the_last_item_adds_nothing_and_otherwise_its_product(
     assert torch.equal(added[2], torch.zeros(N_ITEMS))  # there is no last item
 
 
-@pytest.mark.parametrize("last_item", [False, True])
-def test_a_position_in_training_is_scored_as_a_query_would_be(last_item):
+def test_the_moment_may_add_a_vector_where_a_history_tells_nothing(queries):
+    told, plain = make(["hour"], shift=True), make(["hour"])
+    plain.load_state_dict({k: v for k, v in told.state_dict().items() if "shift" not in k})
+    hour = queries.now // 3_600 % 24
+    torch.nn.init.normal_(told.request_shift.tables["hour"].weight)
+    added = told.score(queries) - plain.score(queries)
+    own = told.request_shift.tables["hour"].weight[hour] @ told.items.T
+    assert torch.allclose(added[:2], own[:2], atol=1e-5)
+    assert torch.equal(added[2], torch.zeros(N_ITEMS))
+    assert make(["event_type"], shift=True).request_shift is None  # nothing is known of the request
+
+
+@pytest.mark.parametrize("extra", [{}, {"last_item": True}, {"shift": True}])
+def test_a_position_in_training_is_scored_as_a_query_would_be(extra):
     """The loss at a position is that of the query made of the events up to it, at the next event's moment."""
-    model = make(last_item=last_item)
-    if last_item:
-        torch.nn.init.normal_(model.followers)
+    model = make(**extra)
+    for name, weight in model.named_parameters():
+        if name.startswith(("followers", "request_shift")):
+            torch.nn.init.normal_(weight)
     items = torch.tensor([[1, 5, 2, 0], [7, 3, 0, 0]])
     times = torch.tensor([[0, 4_000, 90_000, 0], [10, 200_000, 0, 0]])
     targets = torch.tensor([[5, 2, 9, 0], [3, 8, 0, 0]])
@@ -170,7 +184,7 @@ def test_columns_of_the_data_matter_those_of_the_answer_only_when_they_are_past(
 )
 def test_the_catalogues_size_or_the_setting_says_what_is_compared(n_items, softmax, drawn):
     given = {"dim": 2, "hidden": 2, "dropout": 0.0, "context": [], "history_length": 3}
-    given |= {"shuffled": False, "last_item": False}
+    given |= {"shuffled": False, "last_item": False, "shift": False}
     model = Seq(n_items=n_items, context_facts=FACTS, softmax=softmax, n_negatives=4, **given)
     assert model.negatives == drawn
     words = "over all" if drawn is None else "the next item and 4 of"
