@@ -39,6 +39,7 @@ def make(name: str, x) -> torch.nn.Module:
         hidden=64,
         dropout=0.2,
         last_item=False,
+        shift=False,
         context=["gap", "hour"],
         history_length=50,
         softmax="auto",
