@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from recsys_cli.data.batches import SequenceBatches
+from recsys_cli.data.context import ContextFacts
 from recsys_cli.data.movielens import ml_1m
 from recsys_cli.data.queries import Queries
 from recsys_cli.data.split import Split
@@ -41,6 +42,10 @@ def sequence_model(n_items: int, softmax: str) -> Seq:
     with isolated(0, "init"):
         return Seq(
             n_items=n_items,
+            context_facts=ContextFacts({}, None),
+            shuffled=False,
+            last_item=False,
+            shift=False,
             dim=64,
             hidden=128,
             dropout=0.2,
