@@ -29,6 +29,7 @@ ROWS = {
         {
             "recsys:sgd": "plain SGD, a step an event",
             "recsys:torch": "row-wise Adagrad by torch, batches of 2,048",
+            "recsys:torch-sgd": "plain SGD by torch, batches of 2,048",
             "implicit": "plain SGD, item biases",
             "recbole": "dense Adam, batches of 2,048",
         },

@@ -93,16 +93,22 @@ def rank(
     with evaluating(model), progress.bar(f"evaluate {what}", len(users), "users") as bar:
         for start in range(0, len(users), size):
             block = users[start : start + size]
-            scores = _scores(model, holdout, block, size, device)[: len(block)]
+            scores = _scores(model, holdout, block, size, device)
             rows = slice(start, start + len(block))
             if scannable and scores.dtype == torch.float32 and scores.is_contiguous():
-                top, masked = _scan(scores, block, holdout, targets, protocol)
+                found = _scan(scores[: len(block)], block, holdout, targets, protocol)
+                if found is None:
+                    raise _diverged(model, holdout, block, scores)
+                top, masked = found
                 values = _of_ties(top, protocol)
             else:
+                # Least and greatest are NaN if any score is: one pass instead of three.
+                if not torch.stack(torch.aminmax(scores)).isfinite().all():
+                    raise _diverged(model, holdout, block, scores)
                 if buffer is None:
                     buffer = torch.empty((size, scores.shape[1]), dtype=scores.dtype, device=device)
                 # A copy: a model may return a view of its own weights, and seen items are masked in place.
-                scores = buffer[: len(block)].copy_(scores)
+                scores = buffer[: len(block)].copy_(scores[: len(block)])
                 if protocol.exclude_seen:
                     _mask_seen(scores, holdout.seen, block)
                 top, values, masked = _read(scores, block, targets, protocol)
@@ -120,8 +126,8 @@ def _scan(
     holdout: Holdout,
     targets: Targets,
     protocol: RankingProtocol,
-) -> tuple[TopK, int]:
-    """The lists of a block by the compiled scan, and how many targets are seen."""
+) -> tuple[TopK, int] | None:
+    """The lists of a block by the compiled scan, and how many targets are seen; None as `scan` says."""
     from recsys_cli.models.kernels.top_items import Rows
 
     seen = holdout.seen
@@ -178,7 +184,7 @@ def scan_pays(
 def _scores(
     model: Model, holdout: Holdout, users: NDArray[Any], size: int, device: torch.device
 ) -> Tensor:
-    """The model's scores of all items for these users, checked; the last rows repeat the last user."""
+    """The model's scores of all items for these users; the last rows repeat the last user."""
     full = np.concatenate([users, np.full(size - len(users), users[-1])])
     queries = make_queries(holdout, full, model.reads, model.history_length).to(device)
     scores = model.score(queries)
@@ -189,16 +195,14 @@ def _scores(
             f"expected floating-point numbers of shape {wanted}",
             "score every item of the catalogue for every query",
         )
-    # Least and greatest are NaN if any score is: one pass instead of three.
-    if not torch.stack(torch.aminmax(scores)).isfinite().all():
-        raise _diverged(model, holdout, full, scores)
     return scores
 
 
 def _diverged(model: Model, holdout: Holdout, users: NDArray[Any], scores: Tensor) -> DivergedError:
     """The error that names the first score that is not finite."""
     row, item = (int(i) for i in (~scores.isfinite()).nonzero()[0])
-    user_id = holdout.history.user_ids.decode(users[[row]])[0]
+    user = users[min(row, len(users) - 1)]  # the last rows repeat the last user
+    user_id = holdout.history.user_ids.decode(np.array([user]))[0]
     item_id = holdout.history.item_ids.decode(np.array([item]))[0]
     return DivergedError(
         f"{type(model).__name__} scores item {item_id} for user {user_id} as {float(scores[row, item])}, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,9 +66,15 @@ class Targets:
         return best
 
 
+_KEPT: WeakKeyDictionary[Holdout, Targets] = WeakKeyDictionary()
+
+
 def all_targets(holdout: Holdout) -> Targets:
-    """Every target of a holdout."""
-    return _targets(holdout.targets)
+    """Every target of a holdout; kept as long as the holdout is, since each validation asks for them."""
+    found = _KEPT.get(holdout)
+    if found is None:
+        found = _KEPT[holdout] = _targets(holdout.targets)
+    return found
 
 
 def warm_targets(holdout: Holdout) -> Targets | None:
@@ -75,9 +82,13 @@ def warm_targets(holdout: Holdout) -> Targets | None:
 
     A model that learns a vector per user and item can know nothing of the others.
     """
-    events = holdout.targets
-    warm = holdout.warm_users[events.users] & holdout.warm_items[events.items]
-    return None if warm.all() else _targets(events.take(warm))
+    whole = all_targets(holdout)
+    users, items = np.divmod(whole.keys, max(whole.n_items, 1))
+    warm = holdout.warm_users[users] & holdout.warm_items[items]
+    if warm.all():
+        return None
+    counts = np.bincount(users[warm], minlength=len(whole.offsets) - 1)
+    return Targets(whole.keys[warm], whole.values[warm], _offsets(counts), whole.n_items)
 
 
 def _targets(events: Interactions) -> Targets:
@@ -87,4 +98,9 @@ def _targets(events: Interactions) -> Targets:
     last = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
     keys, values = keys[last], values[last]
     counts = np.bincount(keys // max(events.n_items, 1), minlength=events.n_users)
-    return Targets(keys, values, np.concatenate([[0], np.cumsum(counts)]), events.n_items)
+    return Targets(keys, values, _offsets(counts), events.n_items)
+
+
+def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each one's begin, and where the last one's end."""
+    return np.concatenate([[0], np.cumsum(counts)])

@@ -52,11 +52,13 @@ def top_k(scores: Tensor, k: int) -> TopK:
     return _lists(values, items, _told_nothing(scores, values), k)
 
 
-def scan(scores: Tensor, k: int, seen: Rows, targets: Rows) -> tuple[TopK, int]:
+def scan(scores: Tensor, k: int, seen: Rows, targets: Rows) -> tuple[TopK, int] | None:
     """The same by a compiled scan that leaves out what is seen by itself, and how many targets are seen.
 
+    None where a score is not finite: the scan sees that as it goes.
+
     Args:
-        scores: (users, items), finite, float32, on the CPU, contiguous; left as it is.
+        scores: (users, items), float32, on the CPU, contiguous; left as it is.
         k: Length of the lists; may be more than there are items.
         seen: Each user's items that must not be recommended.
         targets: Each user's items that are looked for among them.
@@ -64,6 +66,8 @@ def scan(scores: Tensor, k: int, seen: Rows, targets: Rows) -> tuple[TopK, int]:
     from recsys_cli.models.kernels.top_items import best_unseen
 
     best = best_unseen(scores.numpy(), min(k + 1, scores.shape[1]), seen, targets)
+    if not best.finite:
+        return None
     values, items, flat = (torch.from_numpy(part) for part in best[:3])
     return _lists(values, items, flat, k), best.seen_targets
 

@@ -57,9 +57,9 @@ def fit(
     """Train with validation by a function of ours."""
     GradientTrainer(
         epochs=epochs, batch_size=None, validate_every=1, patience=epochs, checkpoint_seconds=86_400,
-        checkpoint_every_steps=None, seed=0, lr=0.05 if variant == "sgd" else lr,
-        engine="torch" if variant == "torch" else "kernel",
-        optimiser="sgd" if variant == "sgd" else "rowwise_adagrad",
+        checkpoint_every_steps=None, seed=0, lr=0.05 if variant.endswith("sgd") else lr,
+        engine="torch" if variant.startswith("torch") else "kernel",
+        optimiser="sgd" if variant.endswith("sgd") else "rowwise_adagrad",
     ).fit(
         model, events, device=CPU, primary="it", validate=lambda: {"it": validate()},
         report=lambda epoch, numbers: None, progress=Silent(),
@@ -79,7 +79,7 @@ def mf_epoch(row: str, variant: str, data: str) -> None:
         fit(make_mf(events.n_users, events.n_items), some, epochs, variant=variant)
 
     train(1, events.take(np.arange(1000)))  # load the kernels
-    cpu, wall = shared.of_an_epoch(train, 1 if variant == "torch" else EPOCHS[row])
+    cpu, wall = shared.of_an_epoch(train, EPOCHS[row])
     shared.tell(VERSION, cpu, wall, note="row-wise Adagrad, a step an event")
 
 

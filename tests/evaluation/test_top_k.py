@@ -172,3 +172,14 @@ def test_the_scan_counts_seen_targets_and_leaves_the_scores():
     assert top.items.tolist() == [[1, 2], [0, -1]]
     assert n_seen == 3
     assert scores.tolist() == [[3, 2, 1], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("item", [0, 70, 99])
+def test_the_scan_gives_nothing_where_a_score_is_not_finite(bad, item):
+    scores = torch.zeros(2, 100)
+    nothing = rows(np.zeros((2, 100), bool))
+    assert scan(scores, 3, nothing, nothing) is not None
+    scores[1, item] = bad
+    assert scan(scores, 3, nothing, nothing) is None
+    assert scan(scores, 3, rows(np.ones((2, 100), bool)), nothing) is None, "seen or not"

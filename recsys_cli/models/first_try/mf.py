@@ -170,6 +170,8 @@ class MF(nn.Module):
         known = (queries.users >= 0)[:, None]
         users = queries.users.clamp(min=0)
         vectors = self.users[users] * known
+        if not self.item_bias.requires_grad:  # then no bias is trained, so all are zero
+            return vectors @ self.items.T
         bias = self.mean + self.user_bias[users] * known
         return torch.addmm(self.item_bias.T, vectors, self.items.T).add_(bias)
 
