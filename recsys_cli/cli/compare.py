@@ -143,9 +143,15 @@ def compare(
     )
     from recsys_cli.comparisons import models as comparisons
     from recsys_cli.reports.comparison_page import comparison_page
+    from recsys_cli.reports.sweep_page import sweep_page
     from recsys_cli.tracking.console import Console
 
-    found = comparisons.compare(contest, progress=Console(bars=progress), draw=comparison_page)
+    found = comparisons.compare(
+        contest,
+        progress=Console(bars=progress),
+        draw=comparison_page,
+        draw_search=sweep_page,
+    )
     if as_json:
         output.write(json.dumps(found.to_json()))
     else:

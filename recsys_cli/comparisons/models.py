@@ -41,6 +41,7 @@ from recsys_cli.tracking.under_way import epochs, held
 
 DEFINITION, TABLE, PAGE = "definition.json", "comparison.json", "comparison.html"
 Draw = Callable[[Comparison], str]
+DrawSearch = Callable[[Result], str]
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,14 @@ class Measured:
             mark=mark,
             setting={} if search is None else search.best.params,
             trial_values=tuple(row.value for row in trials),
+            search_page="" if search is None else _page_of(search),
             curve=_curve(first.run_dir, f"valid_{metric}"),
         )
+
+
+def _page_of(search: Result) -> str:
+    path = Path(search.study_dir) / sweep.PAGE
+    return str(path) if path.exists() else ""
 
 
 def _curve(folder: Path, key: str) -> tuple[tuple[int, float], ...]:
@@ -100,13 +107,20 @@ def _curve(folder: Path, key: str) -> tuple[tuple[int, float], ...]:
     return tuple((entry["epoch"], entry[key]) for entry in entries if key in entry)
 
 
-def compare(contest: Contest, *, progress: Progress, draw: Draw | None = None) -> Comparison:
+def compare(
+    contest: Contest,
+    *,
+    progress: Progress,
+    draw: Draw | None = None,
+    draw_search: DrawSearch | None = None,
+) -> Comparison:
     """Tune, measure and judge; what was finished before is not done again.
 
     Args:
         contest: What is compared.
         progress: Shows how it goes on.
         draw: Makes the page that is kept with the table; None = there is none.
+        draw_search: Makes the page of each model's search.
 
     Raises:
         ConfigError: The folder holds another comparison, or another process works in it.
@@ -122,7 +136,7 @@ def compare(contest: Contest, *, progress: Progress, draw: Draw | None = None) -
             f"compare {contest.name}: {len(contest.searches)} searches, then {len(contest.seeds)} seeds each; "
             f"--name {contest.name} goes on with it after an interruption"
         )
-        return _run(contest, yardsticks, left_out, progress, draw)
+        return _run(contest, yardsticks, left_out, progress, draw, draw_search)
 
 
 def _yardsticks(
@@ -188,6 +202,7 @@ def _run(
     left_out: dict[str, str],
     progress: Progress,
     draw: Draw | None,
+    draw_search: DrawSearch | None,
 ) -> Comparison:
     tracker: Tracker = config.build(contest.settings.tree["tracking"], key="tracking")
     run_id = tracker.start(
@@ -199,7 +214,7 @@ def _run(
     )
     status: Status = "FAILED"
     try:
-        found = _searched(contest, left_out, progress)
+        found = _searched(contest, left_out, progress, draw_search)
         entrants = [
             _measured(contest, model, search.best.overrides, search, run_id, progress)
             for model, search in found.items()
@@ -224,7 +239,12 @@ def _run(
     return replace(comparison, logged_at=tracker.location)
 
 
-def _searched(contest: Contest, left_out: dict[str, str], progress: Progress) -> dict[str, Result]:
+def _searched(
+    contest: Contest,
+    left_out: dict[str, str],
+    progress: Progress,
+    draw_search: DrawSearch | None,
+) -> dict[str, Result]:
     """Each model's search; a model whose trials all diverge is left out, and told.
 
     Raises:
@@ -233,7 +253,7 @@ def _searched(contest: Contest, left_out: dict[str, str], progress: Progress) ->
     found = {}
     for model, plan in contest.searches.items():
         try:
-            found[model] = sweep.run(plan, progress=progress)
+            found[model] = sweep.run(plan, progress=progress, draw=draw_search)
         except DivergedError as error:
             if model == contest.reference:
                 raise

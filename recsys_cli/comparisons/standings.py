@@ -32,6 +32,7 @@ class Standing:
         mark: What to beware of; empty where there is nothing.
         setting: Searched key -> best value.
         trial_values: Validation value of each trial in order; None where it has none.
+        search_page: The page of its search; empty where there is none.
         curve: Epoch and validation value of the first measured run, where it was trained in epochs.
     """
 
@@ -48,6 +49,7 @@ class Standing:
     mark: str = ""
     setting: Mapping[str, Any] = field(default_factory=dict)
     trial_values: tuple[float | None, ...] = ()
+    search_page: str = ""
     curve: tuple[tuple[int, float], ...] = ()
 
     @property

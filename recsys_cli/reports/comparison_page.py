@@ -82,13 +82,20 @@ def _searches(found: Comparison) -> list[Block]:
     if not tuned:
         return []
     rows = [
-        [each.model, " ".join(f"{key}={value}" for key, value in each.setting.items())]
+        [
+            each.model,
+            " ".join(f"{key}={value}" for key, value in each.setting.items()),
+            each.search_page or "none",
+        ]
         for each in tuned
     ]
-    caption = "Dots: validation value of each trial. Lines: the best so far."
+    caption = (
+        "Dots: validation value of each trial. Lines: the best so far. All trials of a search, what mattered in it and "
+        "the learning curves are on its own page, on the machine where it was run."
+    )
     return [
         Drawing(plots.searches(found), caption),
-        Table(("model", "best setting"), rows, 2),
+        Table(("model", "best setting", "page of its search"), rows, 3),
     ]
 
 

@@ -1,6 +1,7 @@
 """Tuned models compared, with real trainings on a little data: interrupted and continued, and what is in the table."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,7 @@ SPACES = {
     "ials": ["model.rank=4,8"],
 }
 SAID = ["data=demo", "data.events=1000", "tracking=none"]
-UNREPEATED = ("seconds", "run_id", "folder", "run_dir", "command", "logged_at")
+UNREPEATED = ("seconds", "run_id", "folder", "run_dir", "command", "logged_at", "page")
 
 
 def contest(folder, **changed):
@@ -41,7 +42,10 @@ def unbroken(tmp_path_factory):
     """One comparison, from begin to end."""
     folder = tmp_path_factory.mktemp("unbroken")
     lines = Lines()
-    return compare(contest(folder), progress=lines), folder, lines.notes
+    found = compare(
+        contest(folder), progress=lines, draw_search=lambda search: f"page of {search.study}"
+    )
+    return found, folder, lines.notes
 
 
 class Lines(Silent):
@@ -68,6 +72,8 @@ def test_all_are_in_one_table_and_the_tuned_ones_have_a_verdict(unbroken):
     assert len(names["mf"].seed_values) == 2
     assert len(names["ease"].seed_values) == 1
     assert len(found.verdicts) == 1
+    assert Path(names["mf"].search_page).read_text() == "page of c-mf"
+    assert names["ease"].search_page == ""
     means = [found.row(each.model).mean for each in found.standings]
     assert means == sorted(means, reverse=True)
     assert found.row("mf").mean == pytest.approx(sum(names["mf"].seed_values) / 2)

@@ -27,12 +27,15 @@ def test_everything_is_inside_the_page_and_the_verdict_leads():
 def test_curves_and_searches_are_drawn_where_there_are_any():
     found = comparison(0.0)
     learnt = [
-        replace(each, curve=((1, 0.1), (2, 0.2)), trial_values=(0.1, None, 0.3))
+        replace(
+            each, curve=((1, 0.1), (2, 0.2)), trial_values=(0.1, None, 0.3), search_page="s.html"
+        )
         for each in found.standings
     ]
     text = drawn(replace(found, standings=learnt))
     assert text.count("<svg") == 4
     assert "How they were tuned" in text
+    assert '<td class="text">s.html</td>' in text
 
 
 def test_names_and_reasons_cannot_break_out_of_the_page():
