@@ -131,7 +131,9 @@ class Seq(nn.Module):
         positions = min(batch_size, len(train))
         dim, hidden = self.items.shape[1], self.to_item.in_features
         told_from = len(self.items) if self.negatives is None else self.negatives
-        return 4 * (positions * (6 * dim + 26 * hidden) + 2 * told_from * (ROWS_ON_CPU + dim))
+        added = 2 * sum(part is not None for part in (self.followers, self.request_shift))
+        kept = (6 + added) * dim + 26 * hidden
+        return 4 * (positions * kept + 2 * told_from * (ROWS_ON_CPU + dim))
 
     def score(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """Logits of the next item at the moment of the request; without a history, the items' biases."""
