@@ -13,6 +13,7 @@ import queue
 import re
 import secrets
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -39,6 +40,7 @@ OURS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 STORE_BYTES = 100 * 2**20  # of Ray's memory for results: ours are lines of text
 POLL_SECONDS = 0.5  # between looks at whether a task is to stop
 SECONDS_TO_STOP = 30
+PATIENCE_SECONDS = 10
 KILLED = -signal.SIGKILL
 _ADDRESS = re.compile(r"auto|[\w.-]+:\d{1,5}")
 
@@ -151,6 +153,7 @@ def _connected(cluster: Cluster, progress: Progress) -> Iterator[Any]:
         progress.note(
             f"Ray: {'starting on this machine' if cluster.address is None else 'joining'}"
         )
+        _expect_answer(cluster.address)
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         import ray
 
@@ -167,6 +170,19 @@ def _connected(cluster: Cluster, progress: Progress) -> Iterator[Any]:
             for number, handler in handlers.items():  # Ray's would end us without closing the run
                 signal.signal(number, handler)
         yield ray
+
+
+def _expect_answer(address: str | None) -> None:
+    """Refuse at once an address at which nobody listens: Ray tries for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"--ray-address {address}: nobody answers there: {error}", "see that the cluster runs"
+        ) from error
 
 
 @dataclass

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from importlib.machinery import ModuleSpec
@@ -132,6 +133,10 @@ def on(asked, tmp_path, *, workers=1):
     return SimpleNamespace(cluster=asked, store=store, workers=workers)
 
 
+def at(server):
+    return f"127.0.0.1:{server.getsockname()[1]}"
+
+
 JOB = '{"plan": {"limits": {"started": 0}}}'
 
 
@@ -164,8 +169,11 @@ def test_a_sweep_on_a_cluster_of_its_own_has_the_trials_of_any_other(fake, track
 
 def test_what_is_sent_is_text_and_numbers(ray, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "Process", Silence)
-    asked = Cluster(address="10.0.0.1:6379", cpus=2, gpus=0.5)
-    with cluster.launcher(on(asked, tmp_path), Silent()) as launch:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as head,
+        cluster.launcher(on(Cluster(at(head), cpus=2, gpus=0.5), tmp_path), Silent()) as launch,
+    ):
+        assert ray.begun["address"] == at(head)
         task = launch(JOB)
         assert task.code is None
         assert list(task.lines()) == ["a line"]
@@ -173,7 +181,6 @@ def test_what_is_sent_is_text_and_numbers(ray, tmp_path, monkeypatch):
     assert task.code == 0
     assert task.wait(0)
     assert [type(each) for each in ray.sent[0]] == [str, str, int]
-    assert ray.begun["address"] == "10.0.0.1:6379"
     assert "RAY_AUTH_TOKEN" not in os.environ  # that of the cluster is the user's to give
     assert ray.asked["num_cpus"] == 2
     assert ray.asked["num_gpus"] == 0.5
@@ -188,6 +195,17 @@ def test_a_worker_that_cannot_be_started_is_told_as_one_line(ray, tmp_path):
     problem, _, code = json.loads(line)["error"]
     assert problem.endswith("ModuleNotFoundError: No module named 'recsys_cli'")
     assert code == 2
+
+
+def test_an_address_at_which_nobody_listens_is_refused_at_once(ray, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = at(closed)
+    with (
+        pytest.raises(ConfigError, match=f"--ray-address {address}: nobody answers there"),
+        cluster.launcher(on(Cluster(address), tmp_path), Silent()),
+    ):
+        pass
+    assert ray.begun == {}
 
 
 def test_more_trials_than_there_is_room_for_are_told(ray, tmp_path):
