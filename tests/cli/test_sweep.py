@@ -107,3 +107,13 @@ def test_importances_are_shown_greatest_first(quick, capsys):
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("importance")]
     assert line.startswith("importance\tmodel.rank ")
     assert line.endswith("(fANOVA over 10 finished trials)")
+
+
+def test_what_only_a_ray_cluster_has_is_refused_elsewhere(recsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for said in ("--ray-address=auto", "--trial-cpus=2", "--trial-gpus=0"):
+        ended = recsys("sweep", "--model=mf", "model.rank=2,4", said)
+        assert ended.code == 2
+        option = said.partition("=")[0]
+        assert f"{option}: only a Ray cluster has that; add --launcher=ray" in ended.err
+    assert list(tmp_path.iterdir()) == []
