@@ -53,6 +53,7 @@ def run(
     report: Callable[[int, Mapping[str, float]], None] | None = None,
     resume: bool = False,
     allow_mismatch: bool = False,
+    tested: bool = True,
 ) -> Outcome:
     """Run one experiment and record it.
 
@@ -65,6 +66,7 @@ def run(
         resume: `run_dir` may hold a run with the same settings: one that was cut off goes on and ends with the same
             bits as one that was not, and of one that is finished the outcome is returned again.
         allow_mismatch: It may go on under other versions, threads or hardware too; its promise then says so.
+        tested: Whether the test part is measured; a trial of a search leaves it alone.
 
     Raises:
         RecsysError: Something that the user can mend.
@@ -79,7 +81,7 @@ def run(
             return Outcome.from_json(begun.recorded, begun.folder)
         if not resume:
             _refuse_used(run_dir)
-        ready = prepare(config, progress=progress, stopwatch=clock)
+        ready = replace(prepare(config, progress=progress, stopwatch=clock), tested=tested)
         announce(ready, config, progress)
         folder = _make_run_dir(run_dir, config, stack) if begun is None else begun.folder
         tracker: Tracker = build(config.tree["tracking"], key="tracking")
@@ -171,7 +173,8 @@ def _train(
         device=around,
         promise=promise(around, checkpoints.mismatches),
         files=files(folder),
-        metrics={"valid": {}} | {part: found.metrics for part, found in results.items()},
+        metrics={"valid": {}, "test": {}}
+        | {part: found.metrics for part, found in results.items()},
         timings=timings(clock, history),
         counts=split.counts() | model_counts(ready.model, history),
         choices=config.choices,

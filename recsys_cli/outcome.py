@@ -173,13 +173,14 @@ def model_counts(model: nn.Module, history: History) -> dict[str, int]:
 
 
 def save_users(ready: Prepared, folder: Path, results: Mapping[str, Result]) -> None:
-    """What significance and other programs need: each user's values, and the lists of the test."""
+    """What significance and other programs need: each user's values, and the lists of the last part, the test."""
     users = {
         part: ready.parts[part].targets.user_ids.decode(result.users)
         for part, result in results.items()
     }
     save_per_user(folder, {part: (users[part], results[part].per_user) for part in results})
-    save_lists(folder / LISTS, users["test"], results["test"].ranked, ready.interactions.item_ids)
+    last = list(results)[-1]
+    save_lists(folder / LISTS, users[last], results[last].ranked, ready.interactions.item_ids)
 
 
 def files(folder: Path) -> dict[str, dict[str, Any]]:

@@ -65,7 +65,8 @@ class Draft:
 class Prepared:
     """Data, split, model and trainer, built and checked; nothing is trained or written yet.
 
-    `engine` is what will do the work, in words.
+    `engine` is what will do the work, in words; `tested` whether the test part is measured, which a trial of a search
+    leaves alone.
     """
 
     interactions: Interactions
@@ -75,6 +76,7 @@ class Prepared:
     protocol: Any
     device: Device
     engine: str
+    tested: bool = True
 
     @property
     def environment(self) -> dict[str, str]:
@@ -83,8 +85,8 @@ class Prepared:
 
     @property
     def parts(self) -> dict[str, Holdout]:
-        """What is measured: the test, and validation before it where the split has one."""
-        parts = {"valid": self.split.valid, "test": self.split.test}
+        """What is measured: validation where the split has one, then the test unless it is left alone."""
+        parts = {"valid": self.split.valid} | ({"test": self.split.test} if self.tested else {})
         return {name: part for name, part in parts.items() if len(part.users)}
 
 

@@ -115,7 +115,7 @@ def reopen(config: Config, folder: RunFolder, *, progress: Progress) -> Prepared
         DataError: As `read_split`.
         CheckpointError: The weights are missing, corrupt, or not those of the run.
     """
-    ready = prepare(config, progress=progress)
+    ready = replace(prepare(config, progress=progress), tested=folder.tested)
     _check_split(ready.split, folder)
     _check_whole(folder, WEIGHTS)
     load_weights(ready.model, folder.path / WEIGHTS, folder.recorded["weights_sha256"])

@@ -197,7 +197,9 @@ def _train_again(
     untracked = settings.load(["tracking=none"]).tree["tracking"]
     with TemporaryDirectory(prefix="recsys-verify-") as scratch:
         own = replace(config, tree=config.tree | {"tracking": untracked, "root": scratch})
-        again = experiment.run(own, run_dir=Path(scratch) / "run", progress=progress)
+        again = experiment.run(
+            own, run_dir=Path(scratch) / "run", progress=progress, tested=folder.tested
+        )
         history = _same("history", _epochs(again.run_dir), _epochs(folder.path), exact=exact)
     return [
         _same("weights", again.weights_sha256, folder.recorded["weights_sha256"], exact=exact),

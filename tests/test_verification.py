@@ -60,6 +60,21 @@ def verdicts(found):
     return {(check.kind, check.what): check.verdict for check in found.checks}
 
 
+def test_a_run_that_left_the_test_part_alone_is_held_to_what_it_measured(tmp_path):
+    said = config.load([*SAID, *KINDS["mf"]])
+    experiment.run(said, run_dir=tmp_path / "run", progress=Silent(), tested=False)
+    folder = open_run("run", tmp_path)
+    assert folder.metrics["valid"]
+    assert folder.metrics["test"] == {}
+    assert len(folder.per_user("valid").users)
+    with pytest.raises(DataError, match="was not measured on its test part"):
+        folder.per_user("test")
+
+    found = verdicts(verify(tmp_path / "run", rerun=True))
+
+    assert found["measured again", "metrics"] == found["trained again", "metrics"] == "equal"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_run_is_whole_and_comes_out_again(trained, kind):
     path = trained(kind)

@@ -120,6 +120,11 @@ def _again(
     from recsys_cli import runs
     from recsys_cli.tracking.run_folder import save_lists
 
+    if lists is not None and not folder.tested:
+        raise ConfigError(
+            f"the run {folder.name} was not measured on its test part, and lists are of that",
+            "train its settings with recsys train",
+        )
     ready = runs.reopen(runs.read_settings(folder, device=device), folder, progress=console)
     results = runs.remeasure(ready, progress=console)
     metrics = {part: result.metrics for part, result in results.items()}

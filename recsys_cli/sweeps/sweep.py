@@ -1,6 +1,6 @@
 """A sweep: search settings for the best validation metric, trial by trial, each a run of its own.
 
-The test part is measured in each run as in any other, and never looked at here.
+The test part is left alone: whoever trains the best settings reads it, once.
 """
 
 from __future__ import annotations

@@ -133,6 +133,7 @@ def _trained(
         progress=progress,
         parent_id=parent_id or None,
         report=report,
+        tested=False,
     )
     if folder.exists():
         progress.note(f"{folder.name} was cut off and goes on")

@@ -81,12 +81,22 @@ class RunFolder:
         """The recorded metrics, by part of the data."""
         return {part: dict(self.recorded["metrics"][part]) for part in PARTS}
 
+    @property
+    def tested(self) -> bool:
+        """Whether the test part was measured; a trial of a search leaves it alone."""
+        return bool(self.metrics["test"])
+
     def per_user(self, part: str) -> PerUser:
         """The value of each user of a part.
 
         Raises:
-            DataError: The file is missing, broken, or does not have the recorded means.
+            DataError: The part was not measured, or the file is missing, broken, or does not have the recorded means.
         """
+        if not self.metrics[part]:
+            raise DataError(
+                f"the run {self.name} was not measured on its {part} part",
+                "a trial of a search leaves the test alone: train its settings with recsys train",
+            )
         table = _read(self.path / PER_USER)
         _has(table, ("part", "user"), self.path / PER_USER)
         rows = np.flatnonzero(np.asarray(table["part"].to_numpy()) == part)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from recsys_cli import integrity, outcome
-from tests.cli.conftest import TrainedRuns
+from recsys_cli import config, experiment, integrity, outcome
+from recsys_cli.progress import Silent
+from tests.cli.conftest import DEMO, TrainedRuns
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,39 @@ def test_the_same_as_one_object(recsys: Callable[..., Any], finished: TrainedRun
     assert told["largest_difference"] == 0
     for key in ("metrics", "split_hash", "weights_sha256"):
         assert told[key] == recorded[key]
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> str:
+    """A run that left the test part alone, as those of a search do."""
+    settings = config.load([*DEMO, "model=popularity"])
+    experiment.run(settings, run_dir=tmp_path / "trial", progress=Silent(), tested=False)
+    return str(tmp_path / "trial")
+
+
+def test_what_a_trial_left_alone_is_not_measured_now(
+    recsys: Callable[..., Any], trial: str
+) -> None:
+    ended = recsys("evaluate", trial, "--no-progress")
+    assert ended.code == 0
+    lines = [line.split("\t") for line in ended.out.splitlines()]
+    assert ["metric", "valid"] in lines
+    assert ["recorded", "the same metrics, bit for bit"] in lines
+
+
+@pytest.mark.parametrize(
+    "said",
+    [("evaluate", "{trial}", "--lists=lists.csv"), ("compare-runs", "popularity", "{trial}")],
+    ids=["lists", "compared"],
+)
+def test_what_needs_the_test_of_a_trial_is_refused(
+    recsys: Callable[..., Any], trial: str, said: tuple[str, ...]
+) -> None:
+    ended = recsys(*(word.format(trial=trial) for word in said))
+    assert (ended.code, ended.out) == (2, "")
+    (line,) = ended.err.splitlines()
+    assert "trial was not measured on its test part" in line
+    assert "recsys train" in line
 
 
 def test_a_difference_is_told(recsys: Callable[..., Any], spoilt: Callable[..., Path]) -> None:

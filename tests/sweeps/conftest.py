@@ -21,6 +21,7 @@ class FakeExperiment:
         self.parents: list[str | None] = []
         self.dies_at: int | None = None
         self.resumes: list[bool] = []
+        self.tested: list[bool] = []
         self.cannot_go_on: Exception | None = None
         self.refuses: Exception | None = None
         self.parts = ["valid", "test"]
@@ -39,8 +40,10 @@ class FakeExperiment:
         parent_id: str | None = None,
         resume: bool = False,
         report: Report | None = None,
+        tested: bool = True,
     ) -> SimpleNamespace:
         self.resumes.append(resume)
+        self.tested.append(tested)
         if resume and self.cannot_go_on is not None:
             raise self.cannot_go_on
         run_dir.mkdir(parents=True, exist_ok=resume)  # fails where something is left
@@ -55,7 +58,7 @@ class FakeExperiment:
         if rank == 666:
             raise DivergedError("the loss is nan")
         value = self.value(settings)
-        metrics = {"valid": {"ndcg_at_10": value}, "test": {"ndcg_at_10": 1 - value}}
+        metrics = {"valid": {"ndcg_at_10": value}, "test": {}}
         return SimpleNamespace(metrics=metrics, run_id=f"run-{len(self.run_at)}")
 
     @staticmethod

@@ -68,6 +68,12 @@ def test_every_point_is_run_and_the_best_validation_value_wins(fake):
     assert result.metric == "valid_ndcg_at_10"
 
 
+def test_no_trial_reads_the_test_part(fake):
+    swept()
+
+    assert fake.tested == [False] * 4
+
+
 def test_the_command_repeats_the_best_trial(fake):
     result = swept([*GRID, "+note='a b'"], options=["--config-dir=my configs"])
     command = result.command
