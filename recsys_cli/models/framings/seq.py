@@ -34,7 +34,7 @@ from recsys_cli.models.framings.moments import (
     of_events,
     read_by,
 )
-from recsys_cli.models.layers import Dropout, LatentCross, Moments, take_rows
+from recsys_cli.models.layers import ContextVectors, Dropout, LatentCross, Moments, take_rows
 from recsys_cli.models.softmax import ROWS_ON_CPU, sampled_softmax_loss, softmax_loss
 
 MOST_ITEMS_OF_A_FULL_SOFTMAX = 10_000
@@ -93,7 +93,7 @@ class Seq(nn.Module):
         self.gru = nn.GRU(dim, hidden)
         asked = [name for name in context if is_asked(name)]
         self.request_cross = LatentCross(asked, hidden, context_facts)
-        self.request_shift = LatentCross(asked, dim, context_facts) if shift and asked else None
+        self.request_shift = ContextVectors(asked, dim, context_facts) if shift and asked else None
         self.reads = read_by(self.event_cross) | {"items"}
         self.to_item = nn.Linear(hidden, dim)
         self.dropout = Dropout(dropout)
@@ -162,8 +162,7 @@ class Seq(nn.Module):
         if self.followers is not None:
             vectors = vectors + take_rows(self.followers, last_items)
         if self.request_shift is not None:
-            # ones that are crossed are 1 + the vectors of the moment
-            vectors = vectors + self.request_shift(torch.ones_like(vectors), request) - 1
+            vectors = self.request_shift.added_to(vectors, request)
         return vectors
 
 
