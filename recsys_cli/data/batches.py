@@ -187,9 +187,8 @@ class PairBatches:
             negatives = self._unseen.draw(users, self._negatives, draws)  # users are in order here
             order = torch.randperm(stop - start, generator=shuffle).to(self._device)
             users, items = users.index_select(0, order), items.index_select(0, order)
-            if (
-                self._negatives == 1
-            ):  # numbers are picked several times as fast as rows of one number
+            if self._negatives == 1:
+                # numbers are picked several times as fast as rows of one number
                 negatives = negatives.view(-1).index_select(0, order)[:, None]
             for first in range(0, stop - start, self._batch_size):
                 rows = slice(first, first + self._batch_size)
@@ -269,12 +268,8 @@ class SequenceBatches:
         seed: int,
         device: torch.device,
     ) -> None:
-        self._starts, self._lengths = windows(interactions.offsets, model.history_length)
+        self._starts, self._lengths = windows_of(interactions, model.history_length)
         self.n_examples = int(self._lengths.sum())
-        if not self.n_examples:
-            raise DataError(
-                "no user has two events in training: there is no sequence to learn from"
-            )
         self._items = interactions.items
         self._times = interactions.times if "times" in model.reads else None
         read = sorted(name.removeprefix(READS) for name in model.reads if name.startswith(READS))
@@ -342,6 +337,20 @@ def _cuts(lengths: NDArray[np.int64], batch_size: int) -> list[int]:
         cut = int(np.searchsorted(ends, before + batch_size, side="right"))
         cuts.append(max(cut, cuts[-1] + 1))
     return cuts
+
+
+def windows_of(
+    interactions: Interactions, longest: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The windows of some events.
+
+    Raises:
+        DataError: There is none, as no user has two events.
+    """
+    starts, lengths = windows(interactions.offsets, longest)
+    if not len(lengths):
+        raise DataError("no user has two events in training: there is no sequence to learn from")
+    return starts, lengths
 
 
 def windows(

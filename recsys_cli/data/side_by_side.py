@@ -18,9 +18,9 @@ from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recsys_cli.data.batches import DrawnItems, Negatives, windows
+from recsys_cli.data.batches import DrawnItems, Negatives, windows_of
 from recsys_cli.data.interactions import Interactions
-from recsys_cli.errors import ConfigError, DataError
+from recsys_cli.errors import ConfigError
 from recsys_cli.seeds import generator
 
 
@@ -69,12 +69,8 @@ class SideBySideBatches:
         device: torch.device,
     ) -> None:
         check_lanes(model.lanes, batch_size)
-        starts, lengths = windows(interactions.offsets, model.history_length)
+        starts, lengths = windows_of(interactions, model.history_length)
         self.n_examples = int(lengths.sum())
-        if not self.n_examples:
-            raise DataError(
-                "no user has two events in training: there is no sequence to learn from"
-            )
         if interactions.times is not None:
             order = np.argsort(interactions.times[starts], kind="stable")
             starts, lengths = starts[order], lengths[order]

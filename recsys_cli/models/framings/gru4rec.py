@@ -96,9 +96,8 @@ class GRU4Rec(nn.Module):
         self.items = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_items, dim)))
         self.bias = nn.Parameter(torch.zeros(n_items))
         self.gru = nn.GRU(dim, dim)
-        if (
-            lanes is not None
-        ):  # kept with the weights, so that training can go on in the middle of an epoch
+        if lanes is not None:
+            # kept with the weights, so that training can go on in the middle of an epoch
             self.register_buffer("lane_states", torch.zeros(lanes, dim))
         self.embedding_dropout = Dropout(embedding_dropout)
         self.hidden_dropout = Dropout(hidden_dropout)
