@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_cli.data.context import is_asked
 from recsys_cli.data.interactions import Interactions, Vocabulary
 from recsys_cli.errors import DataError
 
@@ -97,6 +98,8 @@ class Split:
             sha.update(part.digest().encode())
         for known in (self.valid.history, self.test.history, self.test.excluded):
             sha.update(b"-" if known is None else np.ascontiguousarray(known.rows).data)
+        if self.valid.excluded is not None:
+            sha.update(np.ascontiguousarray(self.valid.excluded.rows).data)
         return sha.hexdigest()
 
     def counts(self) -> dict[str, int]:
@@ -218,7 +221,11 @@ def from_masks(
 
 
 def each_alone(holdout: Holdout) -> Holdout:
-    """The same targets, each in a question of its own; the id of a question is the row of its target in the file."""
+    """The same targets, each in a question of its own; the id of a question is the row of its target in the file.
+
+    What a question takes out of its ranking is what its user had in the very context that it is asked in. Where the
+    data tells no context, that is all that they had.
+    """
     at = np.argsort(holdout.targets.rows)
     targets, history = holdout.targets, holdout.history
     who = targets.users[at]
@@ -226,11 +233,16 @@ def each_alone(holdout: Holdout) -> Holdout:
     first = np.cumsum(sizes) - sizes
     rows = np.repeat(history.offsets[who] - first, sizes) + np.arange(int(sizes.sum()))
     ids, codes = Vocabulary(targets.rows[at]), np.arange(len(at), dtype=np.int32)
+    asked = replace(targets.take(at), users=codes, user_ids=ids)
+    known = replace(history.take(rows), users=np.repeat(codes, sizes), user_ids=ids)
+    context = [name for name in known.context if is_asked(name)]
+    same = [known.context[name] == np.repeat(asked.context[name], sizes) for name in context]
     return Holdout(
-        history=replace(history.take(rows), users=np.repeat(codes, sizes), user_ids=ids),
-        targets=replace(targets.take(at), users=codes, user_ids=ids),
+        history=known,
+        targets=asked,
         warm_users=holdout.warm_users[who],
         warm_items=holdout.warm_items,
+        excluded=known.take(np.all(same, axis=0)) if same else None,
         askers=who.astype(np.int64),
     )
 

@@ -160,3 +160,29 @@ def test_a_question_of_its_own_asks_as_the_user_whom_training_knows_or_as_nobody
     split = official(interactions=x, valid_ratio=0.5, seed=0, ask="every_event")
     asked = make_queries(split.test, split.test.users, frozenset({"users"}))
     assert asked.users.tolist() == [-1, -1, 0]
+
+
+def test_a_question_of_its_own_takes_out_what_its_user_had_in_the_same_context():
+    """Of the request, that is: what came with an event does not tell one context from another."""
+    x = made([TRAIN_ROLES] * 6 + [TEST_ROLES] * 3)
+    context = {
+        "weekday": np.array([0, 0, 0, 1, 1, 1, 0, 1, 1]),
+        "weather": np.array([0, 0, 0, 0, 1, 0, 0, 0, 1]),
+        "event_cost": np.array([0, 1, 0, 1, 0, 1, 1, 0, 1]),
+    }
+    x = replace(x, context=x.context | {name: codes[x.rows] for name, codes in context.items()})
+    split = official(interactions=x, valid_ratio=0, seed=0, ask="every_event")
+    seen = split.test.seen
+    assert [seen.items[seen.users == who].tolist() for who in range(3)] == [[0, 2], [3, 5], [4]]
+    assert split.test.history.users.tolist() == [0] * 3 + [1] * 3 + [2] * 3
+
+    x = replace(x, context={COLUMN: x.context[COLUMN]})
+    split = official(interactions=x, valid_ratio=0, seed=0, ask="every_event")
+    assert split.test.seen is split.test.history
+
+
+def test_what_validation_takes_out_is_in_the_hash():
+    x = made([TRAIN_ROLES] * 4 + [VALID_ROLES] * 2 + [TEST_ROLES] * 2)
+    split = official(interactions=x, valid_ratio=0, seed=0, ask="every_user")
+    apart = replace(split.valid, excluded=split.valid.history.take(slice(1)))
+    assert replace(split, valid=apart).hash != split.hash
