@@ -82,6 +82,12 @@ ROWS = {
         "ML-1M",
         {"recsys:cached": "parsed before", "recbole": "its own file format"},
     ),
+    "data-20m": Row(
+        "the same, 16 M events of 138 k users and 27 k items, drawn",
+        "file",
+        {"recsys:cached": "parsed before", "recbole": "its own file format"},
+        long=True,
+    ),
     "mf-quality": Row(
         "matrix factorisation until test NDCG@10 is .24, training only",
         "training, ML-1M",

@@ -66,13 +66,13 @@ def command(name: str, data: str) -> None:
     )
 
 
-def prepare(data: str, more: dict, model: str = "BPR"):
+def prepare(data: str, more: dict, model: str = "BPR", name: str = "ml-1m-cut"):
     """Settings, data set and the batches of training, validation and test."""
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import init_seed
 
-    config = Config(model, "ml-1m-cut", config_dict=settings(data, more))
+    config = Config(model, name, config_dict=settings(data, more))
     init_seed(0, True)
     dataset = create_dataset(config)
     return config, dataset, data_preparation(config, dataset)
@@ -121,13 +121,13 @@ def evaluation(variant: str, data: str) -> None:
     shared.tell(version("recbole"), cpu, wall)
 
 
-def data_alone(data: str) -> None:
+def data_alone(data: str, name: str) -> None:
     """File to batches, all imports done."""
     import recbole.quick_start  # noqa: F401
 
     clock = shared.Clock()
     with clock.running():
-        prepare(data, BY_CHANCE)
+        prepare(data, BY_CHANCE, name=name)
     shared.tell(version("recbole"), clock.cpu, clock.wall)
 
 
@@ -155,8 +155,8 @@ def main(row: str, variant: str, data: str) -> None:
         command("ml-100k-cut", data)
     elif row == "mf-evaluation":
         evaluation(variant, data)
-    elif row == "data":
-        data_alone(data)
+    elif row.startswith("data"):
+        data_alone(data, "ml-20m-drawn" if row == "data-20m" else "ml-1m-cut")
     elif row == "seq-epoch":
         sequence_epoch(data)
     else:

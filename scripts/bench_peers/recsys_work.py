@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from recsys_nets import CPU, accuracy
 
 from recsys_cli.allocator import keep_freed_memory
 from recsys_cli.data.batches import PairBatches
+from recsys_cli.data.delimited import load_csv
 from recsys_cli.data.interactions import Interactions, from_columns
 from recsys_cli.data.movielens import ml_1m
 from recsys_cli.data.split import Split
@@ -135,30 +137,48 @@ def quality(data: str) -> None:
     shared.tell(VERSION, cpu, wall, ndcg_at_10=curve[-1], epochs=len(curve), curve=curve)
 
 
-def whole(source: str) -> Split:
-    """MovieLens-1M as it is parsed or kept, split by chance."""
-    events = ml_1m(source=f"{source}/ml-1m", min_rating=None, progress=Silent())
+def movielens(source: str) -> Interactions:
+    """MovieLens-1M as it is parsed or kept."""
+    return ml_1m(source=f"{source}/ml-1m", min_rating=None, progress=Silent())
+
+
+def drawn_csv(data: str) -> Interactions:
+    """As many events as MovieLens-20M trains on, from a csv or as they are kept."""
+    return load_csv(
+        path=f"{data}/ml-20m-drawn.csv", delimiter=",", user_column="user", item_column="item", time_column="time",
+        time_unit="s", value_column=None, value_low=None, value_high=None, id_type="auto", duplicates="keep",
+        progress=Silent(),
+    )  # fmt: skip
+
+
+def by_chance(events: Interactions) -> Split:
+    """The parts, 80/10/10 of each user."""
     return per_user_ratio(
         interactions=events, seed=0, valid_ratio=0.1, test_ratio=0.1, chronological=False
     )
 
 
-def data_alone(variant: str, source: str) -> None:
+def data_alone(variant: str, read: Callable[[], Interactions]) -> None:
     """File to batches, all imports done; parsed anew, or as it was kept."""
-    model, clock = make_mf(1, 1), shared.Clock()
+    model, loading, clock = make_mf(1, 1), shared.Clock(), shared.Clock()
     if variant == "cached":
-        whole(source)
+        read()
     with clock.running():
-        split = whole(source)
-        PairBatches(split.train, model, batch_size=2048, seed=0, device=CPU.torch)
-    shared.tell(VERSION, clock.cpu, clock.wall)
+        with loading.running():
+            events = read()
+        train = by_chance(events).train
+        PairBatches(train, model, batch_size=2048, seed=0, device=CPU.torch)
+    shared.tell(VERSION, clock.cpu, clock.wall, load_wall_seconds=loading.wall)
 
 
 def evaluation(source: str) -> None:
     """The ranking of all users of the test."""
     import numba  # noqa: F401  # a run that trains `mf` has loaded it before it evaluates
 
-    split, protocol = whole(source), accuracy("ndcg", "recall", "precision", "hit", "mrr")
+    split, protocol = (
+        by_chance(movielens(source)),
+        accuracy("ndcg", "recall", "precision", "hit", "mrr"),
+    )
     model = make_mf(split.n_users, split.n_items)
     cpu, wall = shared.median(lambda: evaluate(model, split.test, protocol, device=CPU.torch))
     shared.tell(VERSION, cpu, wall)
@@ -196,7 +216,11 @@ def main(row: str, variant: str, data: str, source: str) -> None:
     elif row == "mf-evaluation":
         evaluation(source)
     elif row == "data":
-        data_alone(variant, source)
+        data_alone(variant, lambda: movielens(source))
+    elif row == "draw-20m":
+        shared.write_20m(Path(data))
+    elif row == "data-20m":
+        data_alone(variant, lambda: drawn_csv(data))
     elif row in recsys_nets.ROWS:
         cpu, wall, more = recsys_nets.ROWS[row](variant, Path(source))
         shared.tell(VERSION, cpu, wall, **more)
