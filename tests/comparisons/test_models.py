@@ -63,6 +63,20 @@ def test_what_every_model_reads_is_told_once(unbroken):
     assert len(told) == len(set(told)) > 0
 
 
+def test_what_needs_times_is_left_out_where_there_are_none_and_the_rest_goes_on(tmp_path):
+    events = tmp_path / "events.csv"
+    events.write_text("user,item\n" + "".join(f"{n % 30},{n * 7 % 23}\n" for n in range(600)))
+    said = ["data=csv", f"data.path={events}", "data.time_column=null", "split=per_user_ratio"]
+    preset = Preset(models=["mf"], spaces={"mf": ["model.rank=4,8"]}, trials=2, seeds=1)
+    said += ["split.chronological=false", "tracking=none", "trainer.epochs=2", f"root={tmp_path}"]
+    lines = Lines()
+    found = compare(make_contest(preset, said, name="c"), progress=lines)
+    assert {each.model for each in found.standings} == {"mf", "popularity", "ease"}
+    assert "recent_popularity is not in the table: model=recent_popularity needs the times" in str(
+        lines.notes
+    )
+
+
 def test_all_are_in_one_table_and_the_tuned_ones_have_a_verdict(unbroken):
     found, folder, _ = unbroken
 
