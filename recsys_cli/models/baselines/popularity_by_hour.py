@@ -30,7 +30,6 @@ class PopularityByHour(nn.Module):
 
     Raises:
         ConfigError: The data has no such column, or it is not known before the event.
-        ModelError: The data has no times.
     """
 
     history_length: int | None = None
@@ -51,22 +50,25 @@ class PopularityByHour(nn.Module):
                 f"model.by={by!r} is no moment and no column of this data", nearest(by, known)
             )
         self.column = by in context_facts.sizes
-        if not self.column and context_facts.span is None:
-            raise ModelError(
-                "model=popularity_by_hour needs the times of events and this data has none",
-                "use model=popularity, or name a column of context in model.by",
-            )
         self.reads = frozenset({f"{READS}{by}" if self.column else "now"})
         self.by, self.smoothing = by, smoothing
         n_codes = context_facts.sizes[by] if self.column else CLOCK_CODES[by]
         self.register_buffer("shares", torch.zeros(n_codes, n_items))
 
     def fit(self, interactions: Interactions) -> None:
-        """Count the events of each item at each hour."""
+        """Count the events of each item at each hour.
+
+        Raises:
+            ModelError: The data has no times.
+        """
         if self.column:
             codes = torch.from_numpy(interactions.context[self.by].astype(np.int64))
+        elif interactions.times is None:
+            raise ModelError(
+                "model=popularity_by_hour needs the times of events and this data has none",
+                "use model=popularity, or name a column of context in model.by",
+            )
         else:
-            assert interactions.times is not None
             codes = self._codes(torch.from_numpy(interactions.times.astype(np.int64)))
         n_codes, n_items = self.shares.shape
         at = codes * n_items + torch.from_numpy(interactions.items.astype(np.int64))

@@ -11,8 +11,8 @@ from recsys_cli.errors import ConfigError, ModelError
 from recsys_cli.models.baselines.popularity_by_hour import PopularityByHour
 
 
-def make(by="hour", sizes=None, span=(0, 1)):
-    facts = ContextFacts(sizes or {}, span)
+def make(by="hour", sizes=None):
+    facts = ContextFacts(sizes or {}, None)
     return PopularityByHour(n_items=2, context_facts=facts, by=by, smoothing=4.0)
 
 
@@ -30,11 +30,11 @@ def test_an_hour_has_its_own_list_as_far_as_it_has_events():
 
 def test_without_times_it_is_refused():
     with pytest.raises(ModelError, match="needs the times"):
-        make(span=None)
+        make().fit(from_columns(users=np.arange(2), items=np.zeros(2, int)))
 
 
 def test_a_column_of_the_data_may_stand_for_the_hour():
-    model = make("daytime", {"daytime": 3}, span=None)
+    model = make("daytime", {"daytime": 3})
     x = from_columns(
         users=np.arange(4),
         items=np.array([0, 0, 1, 1]),
