@@ -20,6 +20,7 @@ CAME_LATER = {
     "split.ask": "every_user",
     "model.shuffled": False,
     "model.last_item": False,
+    "model.returns": False,
     "model.shift": False,
     "model.context": [],
     "model.lanes": None,

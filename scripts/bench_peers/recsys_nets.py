@@ -46,6 +46,7 @@ def sequence_model(n_items: int, softmax: str) -> Seq:
             shuffled=False,
             last_item=False,
             shift=False,
+            returns=False,
             dim=64,
             hidden=128,
             dropout=0.2,

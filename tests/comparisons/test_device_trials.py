@@ -267,7 +267,7 @@ def test_threads_are_put_back_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> No
 def seq(dropout: float) -> Seq:
     with torch.random.fork_rng():
         torch.manual_seed(5)  # noqa: TID251 - the same initial weights twice
-        return Seq(n_items=25, context_facts=ContextFacts({}, (0, 1)), shuffled=False, dim=4, hidden=6, dropout=dropout, last_item=False, shift=False, context=[], history_length=10,
+        return Seq(n_items=25, context_facts=ContextFacts({}, (0, 1)), shuffled=False, dim=4, hidden=6, dropout=dropout, last_item=False, shift=False, returns=False, context=[], history_length=10,
                    softmax="auto", n_negatives=5)  # fmt: skip
 
 

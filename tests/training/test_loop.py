@@ -33,7 +33,7 @@ def make(name: str, x) -> torch.nn.Module:
         if name == "deep":
             return Deep(n_users=x.n_users, n_items=x.n_items, dim=4, widths=[8], activation="relu", loss="bpr",
                         negatives=1, l2=0.0)  # fmt: skip
-        return Seq(n_items=x.n_items, context_facts=ContextFacts({}, (0, 1)), shuffled=False, dim=4, hidden=4, dropout=0.5, last_item=False, shift=False, context=["hour"], history_length=10,
+        return Seq(n_items=x.n_items, context_facts=ContextFacts({}, (0, 1)), shuffled=False, dim=4, hidden=4, dropout=0.5, last_item=False, shift=False, returns=False, context=["hour"], history_length=10,
                    softmax="sampled", n_negatives=15)  # fmt: skip
 
 

@@ -40,6 +40,7 @@ def make(name: str, x) -> torch.nn.Module:
         dropout=0.2,
         last_item=False,
         shift=False,
+        returns=False,
         context=["gap", "hour"],
         history_length=50,
         softmax="auto",

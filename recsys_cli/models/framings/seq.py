@@ -6,8 +6,10 @@ context in recurrent recommender systems", 2018), and a softmax over all items (
 
 What follows a certain item is hard to tell through a state and item vectors that are the same at input and output. So the
 last item may add a vector of its own to the state's: a factored Markov chain (Rendle et al., "Factorizing personalized
-Markov chains", 2010). Whether people stay with the last item and its like hangs on the moment, on the gap since then above
-all: the vector of the item itself is then added too, weighed by the moment of the request.
+Markov chains", 2010).
+
+Whether people return to what they just had, or stay with its like, hangs on the moment, on the gap since then above all. So
+the last item's own vector may be added too, weighed by the moment of the request.
 
 A mask can only weaken or strengthen what a state holds, and where histories tell little that is nothing. So the moment of
 the request may add a vector too (Perez et al., "FiLM", 2018).
@@ -50,7 +52,8 @@ class Seq(nn.Module):
         hidden: Units of the GRU.
         dropout: Share of the GRU's inputs and outputs that is dropped in training.
         context_facts: What the data tells of its context.
-        last_item: Whether the last item adds a vector of its own, and in a context its own vector by the moment's weights.
+        last_item: Whether the last item adds a vector of its own.
+        returns: Whether the last item's vector is added, weighed by the moment of the request.
         context: What the moments tell: `gap` since the event before, `weekday`, `hour`, `hour_of_week` (UTC), as codes; `clock`, the same
             and how far training has gone, as numbers; columns of the data; [] for none.
         shift: Whether the moment of the request adds a vector too.
@@ -76,6 +79,7 @@ class Seq(nn.Module):
         hidden: Annotated[int, Ge(1), Le(8192)],
         dropout: Annotated[float, Ge(0), Lt(1)],
         last_item: bool,
+        returns: bool,
         context: list[str],
         shift: bool,
         history_length: Annotated[int, Ge(1), Le(10_000)],
@@ -95,7 +99,7 @@ class Seq(nn.Module):
         asked = [name for name in context if is_asked(name)]
         self.request_cross = LatentCross(asked, hidden, context_facts)
         self.request_shift = ContextVectors(asked, dim, context_facts) if shift and asked else None
-        self.again = ContextVectors(asked, dim, context_facts) if last_item and asked else None
+        self.weights = ContextVectors(asked, dim, context_facts) if returns and asked else None
         self.reads = read_by(self.event_cross) | {"items"}
         self.to_item = nn.Linear(hidden, dim)
         self.dropout = Dropout(dropout)
@@ -133,7 +137,7 @@ class Seq(nn.Module):
         positions = min(batch_size, len(train))
         dim, hidden = self.items.shape[1], self.to_item.in_features
         told_from = len(self.items) if self.negatives is None else self.negatives
-        parts = (self.followers, self.request_shift, self.again, self.again)
+        parts = (self.followers, self.request_shift, self.weights, self.weights)
         added = 2 * sum(part is not None for part in parts)
         kept = (6 + added) * dim + 26 * hidden
         return 4 * (positions * kept + 2 * told_from * (ROWS_ON_CPU + dim))
@@ -164,9 +168,9 @@ class Seq(nn.Module):
         vectors: Tensor = self.to_item(self.dropout(self.request_cross(states, request)))
         if self.followers is not None:
             vectors = vectors + take_rows(self.followers, last_items)
-        if self.again is not None:
+        if self.weights is not None:
             own = take_rows(self.items, last_items)
-            vectors = vectors + own * self.again.added_to(torch.zeros_like(own), request)
+            vectors = vectors + own * self.weights.added_to(torch.zeros_like(own), request)
         if self.request_shift is not None:
             vectors = self.request_shift.added_to(vectors, request)
         return vectors

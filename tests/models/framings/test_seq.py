@@ -21,6 +21,7 @@ def make(context=("gap", "weekday", "hour"), **settings) -> Seq:
         "dropout": 0.0,
         "last_item": False,
         "shift": False,
+        "returns": False,
         "history_length": 10,
         "shuffled": False,
         "softmax": "auto",
@@ -63,7 +64,7 @@ def test_without_a_history_items_are_ranked_by_their_bias(queries):
 
 def test_with_zero_vectors_the_last_item_adds_nothing_and_otherwise_its_product(queries):
     """Every model starts as the one without: there is no step from the zeros but by learning."""
-    told, plain = make([], last_item=True), make([])
+    told, plain = make(last_item=True), make()
     plain.load_state_dict({k: v for k, v in told.state_dict().items() if k != "followers"})
     before = plain.score(queries)
     assert torch.equal(told.score(queries), before)
@@ -74,15 +75,14 @@ def test_with_zero_vectors_the_last_item_adds_nothing_and_otherwise_its_product(
 
 
 def test_the_moment_weighs_the_last_items_own_vector(queries):
-    told, plain = make(["hour"], last_item=True), make(["hour"])
-    own = {k: v for k, v in told.state_dict().items() if not k.startswith(("followers", "again"))}
-    plain.load_state_dict(own)
+    told, plain = make(["hour"], returns=True), make(["hour"])
+    plain.load_state_dict({k: v for k, v in told.state_dict().items() if "weights" not in k})
     hour = queries.now // 3_600 % 24
-    weights = torch.nn.init.normal_(told.again.tables["hour"].weight)[hour]
+    weights = torch.nn.init.normal_(told.weights.tables["hour"].weight)[hour]
     added = told.score(queries) - plain.score(queries)
     assert torch.allclose(added[:2], (weights * told.items[4] @ told.items.T)[:2], atol=1e-5)
     assert torch.equal(added[2], torch.zeros(N_ITEMS))
-    assert make(["event_type"], last_item=True).again is None  # nothing is known of the request
+    assert make(["event_type"], returns=True).weights is None  # nothing is known of the request
 
 
 def test_the_moment_may_add_a_vector_where_a_history_tells_nothing(queries):
@@ -97,12 +97,12 @@ def test_the_moment_may_add_a_vector_where_a_history_tells_nothing(queries):
     assert make(["event_type"], shift=True).request_shift is None  # nothing is known of the request
 
 
-@pytest.mark.parametrize("extra", [{}, {"last_item": True}, {"shift": True}])
+@pytest.mark.parametrize("extra", [{}, {"last_item": True}, {"shift": True}, {"returns": True}])
 def test_a_position_in_training_is_scored_as_a_query_would_be(extra):
     """The loss at a position is that of the query made of the events up to it, at the next event's moment."""
     model = make(**extra)
     for name, weight in model.named_parameters():
-        if name.startswith(("followers", "request_shift", "again")):
+        if name.startswith(("followers", "request_shift", "weights")):
             torch.nn.init.normal_(weight)
     items = torch.tensor([[1, 5, 2, 0], [7, 3, 0, 0]])
     times = torch.tensor([[0, 4_000, 90_000, 0], [10, 200_000, 0, 0]])
@@ -196,7 +196,7 @@ def test_columns_of_the_data_matter_those_of_the_answer_only_when_they_are_past(
 )
 def test_the_catalogues_size_or_the_setting_says_what_is_compared(n_items, softmax, drawn):
     given = {"dim": 2, "hidden": 2, "dropout": 0.0, "context": [], "history_length": 3}
-    given |= {"shuffled": False, "last_item": False, "shift": False}
+    given |= {"shuffled": False, "last_item": False, "shift": False, "returns": False}
     model = Seq(n_items=n_items, context_facts=FACTS, softmax=softmax, n_negatives=4, **given)
     assert model.negatives == drawn
     words = "over all" if drawn is None else "the next item and 4 of"
