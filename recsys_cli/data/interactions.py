@@ -116,6 +116,8 @@ class Interactions:
 
     def take(self, index: Array) -> Interactions:
         """The events at these positions (or where this mask is true), which must keep their order."""
+        if isinstance(index, np.ndarray) and index.dtype == bool:
+            index = np.flatnonzero(index)  # once, and not for each column
         return replace(
             self,
             users=self.users[index],

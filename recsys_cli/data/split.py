@@ -201,7 +201,7 @@ def from_masks(
 
     def holdout(known: Mask, targets: Mask, seen: Mask | None = None) -> Holdout:
         return Holdout(
-            history=interactions.take(known),
+            history=learnt if known is train else interactions.take(known),
             targets=interactions.take(targets),
             warm_users=np.diff(learnt.offsets) > 0,
             warm_items=learnt.item_counts > 0,

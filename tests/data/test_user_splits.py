@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from recsys_cli.data.interactions import Interactions, from_columns
 from recsys_cli.data.split import DAY_SECONDS, Split
-from recsys_cli.data.user_splits import leave_last_out, per_user_ratio, user_holdout
+from recsys_cli.data.user_splits import (
+    _by_user_and,
+    leave_last_out,
+    per_user_ratio,
+    user_holdout,
+)
 from recsys_cli.errors import DataError
 
 
@@ -153,3 +158,11 @@ def test_somebody_must_be_left_to_train_on(held):
         "nobody is left for training; hold out fewer, such as split.held_out_users=6"
     )
     assert len(np.unique(held_out(many(), held_out_users=29).train.users)) == 2
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e-12])
+def test_events_are_in_the_order_of_their_users_and_draws_however_close_these_are(apart):
+    """Sums of a large code and draws that are closer than rounding tells are equal."""
+    users = np.repeat(np.array([3, 2**30, 2**30 + 1], dtype=np.int32), 50)
+    draw = np.random.default_rng(0).random(150) * apart
+    assert (_by_user_and(draw, users) == np.lexsort((draw, users))).all()
